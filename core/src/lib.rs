@@ -1,0 +1,13 @@
+//! WAMP's vocabulary and the rules of a WAMP router, as state machines without I/O.
+//!
+//! Everything that a router decides is decided here: who may join, which subscribers receive an event, which
+//! callee gets a call, what crosses from one shard to another. Nothing here opens a socket, awaits, reads a
+//! clock or draws randomness of its own: messages, the time and a seed come in, [`Effects`](effect::Effects)
+//! come out. That is what lets `tests/sim` run eight shards in one thread and replay a failing seed.
+#![forbid(unsafe_code)]
+
+pub mod ids;
+pub mod message;
+pub mod options;
+pub mod payload;
+pub mod value;
