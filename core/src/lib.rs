@@ -9,5 +9,7 @@
 pub mod ids;
 pub mod message;
 pub mod options;
+pub mod pattern;
 pub mod payload;
+pub mod uri;
 pub mod value;
