@@ -1,0 +1,113 @@
+//! One complete frame around a message that is encoded in place.
+
+use bytes::{Bytes, BytesMut};
+use crosspoint_core::payload::Format;
+
+use super::{rawsocket, websocket};
+
+/// How messages are delimited on a transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Framing {
+    /// RFC 6455: one message is one WebSocket message, sent as a single frame.
+    WebSocket = 0,
+    /// WAMP RawSocket: four octets of header, then the message.
+    RawSocket = 1,
+}
+
+impl Framing {
+    /// Every framing, in the order of their discriminants.
+    pub const ALL: [Self; 2] = [Self::WebSocket, Self::RawSocket];
+
+    const fn header_room(self) -> usize {
+        match self {
+            Self::WebSocket => websocket::HEADER_ROOM,
+            Self::RawSocket => rawsocket::HEADER_LEN,
+        }
+    }
+}
+
+/// The message is longer than its framing can express (RawSocket: 2^24 octets).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message of {len} octets does not fit into one RawSocket frame")]
+pub struct TooLong {
+    /// Octets of the encoded message.
+    pub len: usize,
+}
+
+/// A frame in the making: room for the longest header, and behind it the message as it is encoded.
+///
+/// The header depends on the message's length, so it is written last, right in front of the message; the room
+/// that it did not need is cut off. The message is never moved.
+#[derive(Debug)]
+pub struct FrameBuilder {
+    framing: Framing,
+    format: Format,
+    out: BytesMut,
+}
+
+impl FrameBuilder {
+    /// Starts a frame for a message in `format`; `capacity` octets are allocated for the message, which may
+    /// turn out longer.
+    #[must_use]
+    pub fn new(framing: Framing, format: Format, capacity: usize) -> Self {
+        let room = framing.header_room();
+        let mut out = BytesMut::with_capacity(room + capacity);
+        out.resize(room, 0);
+        Self { framing, format, out }
+    }
+
+    /// Where to encode the message. Only append: what is there already is the room for the header.
+    pub fn message(&mut self) -> &mut BytesMut {
+        &mut self.out
+    }
+
+    /// Octets of the message so far; what a peer's limit is compared with.
+    #[must_use]
+    pub fn message_len(&self) -> usize {
+        self.out.len().saturating_sub(self.framing.header_room())
+    }
+
+    /// The frame as a server sends it: text for JSON, binary for the other serializers.
+    ///
+    /// # Errors
+    /// [`TooLong`] if RawSocket cannot express the length.
+    pub fn finish(self) -> Result<Bytes, TooLong> {
+        match self.framing {
+            Framing::WebSocket => Ok(websocket::finish_server_frame(
+                self.out,
+                websocket::opcode_of(self.format),
+            )),
+            Framing::RawSocket => rawsocket::finish_message(self.out),
+        }
+    }
+
+    /// The frame as a client sends it: as [`finish`](Self::finish), but masked with `mask` on WebSocket. The
+    /// key must not be predictable by whoever chose the payload (RFC 6455 section 5.3).
+    ///
+    /// # Errors
+    /// [`TooLong`] if RawSocket cannot express the length.
+    pub fn finish_as_client(self, mask: [u8; 4]) -> Result<Bytes, TooLong> {
+        match self.framing {
+            Framing::WebSocket => Ok(websocket::finish_client_frame(
+                self.out,
+                websocket::opcode_of(self.format),
+                mask,
+            )),
+            Framing::RawSocket => rawsocket::finish_message(self.out),
+        }
+    }
+}
+
+/// The server frame around the message that `encode` appends: what all receivers of one serializer and
+/// framing share. For an `encode` that can fail, use [`FrameBuilder`].
+///
+/// # Errors
+/// [`TooLong`] if RawSocket cannot express the length.
+pub fn build(framing: Framing, format: Format, encode: impl FnOnce(&mut BytesMut)) -> Result<Bytes, TooLong> {
+    /// Most WAMP messages without a large payload fit.
+    const CAPACITY: usize = 256;
+    let mut frame = FrameBuilder::new(framing, format, CAPACITY);
+    encode(frame.message());
+    frame.finish()
+}
