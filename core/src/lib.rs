@@ -6,10 +6,25 @@
 //! come out. That is what lets `tests/sim` run eight shards in one thread and replay a failing seed.
 #![forbid(unsafe_code)]
 
+pub mod authorize;
+mod broker;
+pub mod config;
+pub mod dealer;
+pub mod effect;
+mod error_uri;
+pub mod features;
 pub mod ids;
+mod key_hash;
 pub mod message;
 pub mod options;
 pub mod pattern;
 pub mod payload;
+pub mod peer;
+pub mod router;
+pub mod session;
+pub mod session_id;
+mod table;
+pub mod time;
+mod timers;
 pub mod uri;
 pub mod value;

@@ -14,6 +14,9 @@
 mod arena;
 mod exact;
 mod prefix;
+pub(crate) mod relation;
+#[cfg(test)]
+pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
 mod wildcard;
