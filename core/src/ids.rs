@@ -102,6 +102,12 @@ impl ShardSet {
         Self(self.0 | other.0)
     }
 
+    /// The shards of both sets.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// The shards in ascending order.
     pub fn iter(self) -> impl Iterator<Item = ShardId> {
         let mut rest = self.0;

@@ -11,7 +11,7 @@ mod broker;
 pub mod config;
 pub mod dealer;
 pub mod effect;
-mod error_uri;
+pub mod error_uri;
 pub mod features;
 pub mod ids;
 mod key_hash;

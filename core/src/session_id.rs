@@ -38,7 +38,7 @@ pub struct Location {
 }
 
 /// Makes and reads session ids.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct SessionIds {
     round_keys: [u64; ROUNDS],
 }

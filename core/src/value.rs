@@ -23,7 +23,7 @@ pub enum Value {
     /// A byte string; in JSON a string that begins with NUL, followed by base64.
     Bytes(Bytes),
     /// A list.
-    List(Vec<Value>),
+    List(Vec<Self>),
     /// A dictionary with unique string keys.
     Dict(Dict),
 }
@@ -59,7 +59,7 @@ impl Value {
 
     /// The list, if this is one.
     #[must_use]
-    pub fn as_list(&self) -> Option<&[Value]> {
+    pub fn as_list(&self) -> Option<&[Self]> {
         match self {
             Self::List(list) => Some(list),
             _ => None,
@@ -113,8 +113,8 @@ impl From<Dict> for Value {
     }
 }
 
-impl From<Vec<Value>> for Value {
-    fn from(value: Vec<Value>) -> Self {
+impl From<Vec<Self>> for Value {
+    fn from(value: Vec<Self>) -> Self {
         Self::List(value)
     }
 }

@@ -1,0 +1,96 @@
+//! The owner's view of its keys: which shards have subscribers, and which ids are taken.
+
+use ahash::{HashMap, RandomState};
+use smallvec::SmallVec;
+
+use crate::ids::{ShardId, ShardSet, SubscriptionId};
+use crate::key_hash::KeyHasher;
+use crate::peer::Key;
+
+/// The keys that one shard owns in one realm.
+#[derive(Debug)]
+pub(super) struct Directory {
+    /// Keys by hash; nearly always one each.
+    keys: HashMap<u64, SmallVec<[Owned; 1]>>,
+    /// Ids that do not equal their key's hash, because another key had it. Empty unless keys clash.
+    moved: HashMap<SubscriptionId, u64>,
+}
+
+#[derive(Debug)]
+struct Owned {
+    key: Key,
+    id: SubscriptionId,
+    shards: ShardSet,
+}
+
+impl Directory {
+    pub(super) fn new(hasher: &RandomState) -> Self {
+        Self {
+            keys: HashMap::with_hasher(hasher.clone()),
+            moved: HashMap::with_hasher(hasher.clone()),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.keys.len() + self.moved.len()
+    }
+
+    /// Adds `shard` to those with subscribers to `key`, and returns the key's id.
+    pub(super) fn add(&mut self, hasher: &KeyHasher, key: &Key, hash: u64, shard: ShardId) -> SubscriptionId {
+        if let Some(owned) = self
+            .keys
+            .get_mut(&hash)
+            .and_then(|keys| keys.iter_mut().find(|owned| owned.key == *key))
+        {
+            owned.shards.insert(shard);
+            return owned.id;
+        }
+        let id = hasher.free_id(hash, |id| self.is_taken(id));
+        if id != hash {
+            self.moved.insert(SubscriptionId(id), hash);
+        }
+        let mut shards = ShardSet::EMPTY;
+        shards.insert(shard);
+        let owned = Owned {
+            key: key.clone(),
+            id: SubscriptionId(id),
+            shards,
+        };
+        self.keys.entry(hash).or_default().push(owned);
+        SubscriptionId(id)
+    }
+
+    /// Takes `shard` out of those with subscribers to `key`.
+    pub(super) fn remove(&mut self, key: &Key, hash: u64, shard: ShardId) {
+        let Some(keys) = self.keys.get_mut(&hash) else {
+            return;
+        };
+        let Some(place) = keys.iter().position(|owned| owned.key == *key) else {
+            return;
+        };
+        keys[place].shards.remove(shard);
+        if keys[place].shards.is_empty() {
+            let gone = keys.swap_remove(place);
+            self.moved.remove(&gone.id);
+            if keys.is_empty() {
+                self.keys.remove(&hash);
+            }
+        }
+    }
+
+    /// What is announced about `key`: for exact keys the shards of all keys of the hash, since that is what
+    /// other shards look up; a shard that has no subscriber after all drops what it gets.
+    pub(super) fn announced(&self, key: &Key, hash: u64) -> ShardSet {
+        let keys = self.keys.get(&hash).map_or(&[][..], |keys| keys.as_slice());
+        let is_exact = |key: &Key| key.policy == crate::options::MatchPolicy::Exact;
+        let counts = |owned: &&Owned| owned.key == *key || (is_exact(key) && is_exact(&owned.key));
+        keys.iter()
+            .filter(counts)
+            .fold(ShardSet::EMPTY, |shards, owned| shards.union(owned.shards))
+    }
+
+    fn is_taken(&self, id: u64) -> bool {
+        let has_its_hash = |keys: &SmallVec<[Owned; 1]>| keys.iter().any(|owned| owned.id.0 == id);
+        self.keys.get(&id).is_some_and(has_its_hash) || self.moved.contains_key(&SubscriptionId(id))
+    }
+}

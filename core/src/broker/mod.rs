@@ -1,0 +1,113 @@
+//! Publish and subscribe (specification, "Publish and Subscribe").
+//!
+//! A subscription is one (realm, match policy, URI) key with the same id on every shard. Each shard holds the
+//! subscriptions of its own sessions, and of all others only which shards want what: for exact keys by the key's
+//! hash, for patterns by the pattern. The shard that a key's hash names is its **owner**: it keeps the list of
+//! shards with subscribers, gives out the id, and announces every change to all shards.
+//!
+//! Invariants: SUBSCRIBED is sent only when every shard has acknowledged the announcement, so no publication
+//! that begins after it is missed. A subscription without subscribers and without anyone waiting is not there.
+
+mod directory;
+mod filter;
+mod publish;
+mod subscribe;
+
+use ahash::{HashMap, RandomState};
+use indexmap::IndexSet;
+
+use self::directory::Directory;
+use crate::ids::{ConnKey, RequestId, SessionId, ShardSet, SubscriptionId};
+use crate::options::MatchPolicy;
+use crate::pattern::PatternMap;
+use crate::peer::Key;
+use crate::table::Table;
+
+/// The broker's tables of one realm on one shard.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    hasher: RandomState,
+    /// Slots in `subscriptions`.
+    local: PatternMap<u32>,
+    subscriptions: Table<Subscription>,
+    by_id: HashMap<SubscriptionId, u32>,
+    /// Shards with subscribers to exact keys, by the key's hash.
+    interest: HashMap<u64, ShardSet>,
+    /// Shards with subscribers to patterns.
+    pattern_interest: PatternMap<ShardSet>,
+    directory: Directory,
+}
+
+/// A subscription of this shard's sessions.
+#[derive(Debug)]
+struct Subscription {
+    key: Key,
+    state: Grant,
+    subscribers: IndexSet<ConnKey, RandomState>,
+}
+
+/// How far a subscription has come.
+#[derive(Debug)]
+enum Grant {
+    /// Not every shard knows of it yet.
+    Pending {
+        /// Known from the owner's announcement on.
+        id: Option<SubscriptionId>,
+        /// Who asked for it.
+        waiting: Vec<Waiting>,
+    },
+    /// In force.
+    Granted(SubscriptionId),
+}
+
+/// A SUBSCRIBE that waits for its grant.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    conn: ConnKey,
+    session: SessionId,
+    request: RequestId,
+}
+
+impl Broker {
+    pub(crate) fn new(hasher: &RandomState) -> Self {
+        Self {
+            hasher: hasher.clone(),
+            local: PatternMap::new(hasher.clone()),
+            subscriptions: Table::default(),
+            by_id: HashMap::with_hasher(hasher.clone()),
+            interest: HashMap::with_hasher(hasher.clone()),
+            pattern_interest: PatternMap::new(hasher.clone()),
+            directory: Directory::new(hasher),
+        }
+    }
+
+    /// Entries of all tables together.
+    pub(crate) fn held(&self) -> usize {
+        self.subscriptions.len()
+            + self.local.len()
+            + self.by_id.len()
+            + self.interest.len()
+            + self.pattern_interest.len()
+            + self.directory.len()
+    }
+
+    /// Takes note of the shards that want a key.
+    fn set_interest(&mut self, key: &Key, hash: u64, shards: ShardSet) {
+        match (key.policy, shards.is_empty()) {
+            (MatchPolicy::Exact, true) => drop(self.interest.remove(&hash)),
+            (MatchPolicy::Exact, false) => drop(self.interest.insert(hash, shards)),
+            (policy, true) => drop(self.pattern_interest.remove(policy, &key.uri)),
+            (policy, false) => drop(self.pattern_interest.insert(policy, &key.uri, shards)),
+        }
+    }
+
+    /// The shards that want events of `topic`, whose hash as an exact key is `hash`.
+    fn interested(&self, topic: &str, hash: u64) -> ShardSet {
+        let mut shards = self.interest.get(&hash).copied().unwrap_or(ShardSet::EMPTY);
+        if !self.pattern_interest.is_empty() {
+            self.pattern_interest
+                .matches(topic, |_, _, wanted| shards = shards.union(*wanted));
+        }
+        shards
+    }
+}

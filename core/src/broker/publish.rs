@@ -1,0 +1,207 @@
+//! PUBLISH: from one session to the subscribers of all shards.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::filter::Filter;
+use super::{Broker, Grant, Subscription};
+use crate::authorize::Action;
+use crate::effect::{Effect, Effects};
+use crate::error_uri as uri;
+use crate::ids::{ConnKey, PublicationId, SessionId, ShardSet, SubscriptionId};
+use crate::message::{Event, Message, Publish, Published, RequestKind};
+use crate::options::{EventDetails, MatchPolicy, Receivers};
+use crate::peer::{Disclosed, PeerMessage, Publication};
+use crate::router::{Refusal, Router, invalid_uri, passthru};
+use crate::session::Conns;
+use crate::session_id::Location;
+use crate::uri::is_reserved;
+
+impl Router {
+    pub(crate) fn publish(&mut self, conn: ConnKey, publish: Publish, fx: &mut Effects) {
+        let (request, acknowledge) = (publish.request, publish.options.acknowledge);
+        match self.try_publish(conn, publish, fx) {
+            Err(refusal) if acknowledge => self.refuse(conn, (RequestKind::Publish, request), refusal, fx),
+            // Without acknowledgement a publisher hears nothing, good or bad.
+            Err(_) | Ok(()) => {}
+        }
+    }
+
+    fn try_publish(&mut self, conn: ConnKey, publish: Publish, fx: &mut Effects) -> Result<(), Refusal> {
+        let Some(session) = self.conns.session(conn) else {
+            return Ok(());
+        };
+        let (realm, options) = (session.realm, publish.options);
+        if !self.realms[realm.0 as usize]
+            .uris
+            .allow(MatchPolicy::Exact, &publish.topic)
+        {
+            return Err(invalid_uri("the topic is no valid URI"));
+        }
+        if is_reserved(&publish.topic) {
+            return Err(invalid_uri("topics that begin with 'wamp.' are the router's own"));
+        }
+        let config = self.realm_config(realm);
+        let decision = config.roles[session.role].decide(Action::Publish, &publish.topic, MatchPolicy::Exact);
+        if !decision.allowed {
+            return Err(Refusal::new(
+                uri::NOT_AUTHORIZED,
+                "the role may not publish to this",
+            ));
+        }
+        let asks_to_be_disclosed = options.disclose_me == Some(true);
+        if asks_to_be_disclosed && !config.allow_disclose {
+            return Err(Refusal::new(
+                uri::DISCLOSE_ME_DISALLOWED,
+                "this realm discloses nobody",
+            ));
+        }
+        let publisher = (asks_to_be_disclosed || decision.disclose).then(|| Disclosed {
+            session: session.id,
+            identity: Arc::clone(&session.identity),
+        });
+        let id = PublicationId(self.random_id());
+        if options.acknowledge {
+            fx.send(
+                conn,
+                Message::Published(Published {
+                    request: publish.request,
+                    publication: id,
+                }),
+            );
+        }
+        let publication = Publication {
+            realm,
+            topic: publish.topic,
+            publication: id,
+            publisher,
+            receivers: options.receivers,
+            rest: passthru(options.rest),
+            payload: publish.payload,
+        };
+        let exclude = (options.exclude_me != Some(false)).then_some(conn);
+        self.deliver(&publication, exclude, fx);
+        self.forward(publication, fx);
+        Ok(())
+    }
+
+    /// Posts a publication once to each other shard that wants it.
+    fn forward(&mut self, publication: Publication, fx: &mut Effects) {
+        if self.shards == 1 {
+            return;
+        }
+        let realm = &self.realms[publication.realm.0 as usize];
+        let hash = realm.hasher.hash(MatchPolicy::Exact, &publication.topic);
+        let mut shards = realm.broker.interested(&publication.topic, hash);
+        shards.remove(self.me);
+        if let Some(eligible) = publication
+            .receivers
+            .as_ref()
+            .and_then(|lists| lists.eligible.as_ref())
+        {
+            let mut theirs = ShardSet::EMPTY;
+            for id in eligible {
+                theirs = theirs.union(self.shard_of(*id));
+            }
+            shards = shards.intersection(theirs);
+        }
+        if shards.is_empty() {
+            return;
+        }
+        let publication = Arc::new(publication);
+        for shard in shards.iter() {
+            self.post(shard, PeerMessage::Publication(Arc::clone(&publication)), fx);
+        }
+    }
+
+    /// The shard that a session id names; none for ids that no session has.
+    fn shard_of(&self, id: SessionId) -> ShardSet {
+        let mut shards = ShardSet::EMPTY;
+        if let Some(Location { shard, .. }) =
+            self.session_ids.locate(id).filter(|at| at.shard.0 < self.shards)
+        {
+            shards.insert(shard);
+        }
+        shards
+    }
+
+    /// Delivers a publication to this shard's subscribers, but not to `exclude`.
+    pub(crate) fn deliver(&mut self, publication: &Publication, exclude: Option<ConnKey>, fx: &mut Effects) {
+        let broker = &self.realms[publication.realm.0 as usize].broker;
+        let mut matched: SmallVec<[u32; 8]> = SmallVec::new();
+        broker
+            .local
+            .matches(&publication.topic, |_, _, slot| matched.push(*slot));
+        if matched.is_empty() {
+            return;
+        }
+        let filter = publication
+            .receivers
+            .as_deref()
+            .map(|lists: &Receivers| Filter::new(lists, &self.hasher));
+        for slot in matched {
+            deliver_one(
+                broker,
+                &self.conns,
+                slot,
+                (publication, exclude, filter.as_ref()),
+                fx,
+            );
+        }
+    }
+}
+
+/// Delivers to the subscribers of one subscription.
+fn deliver_one(
+    broker: &Broker,
+    conns: &Conns,
+    slot: u32,
+    (publication, exclude, filter): (&Publication, Option<ConnKey>, Option<&Filter<'_>>),
+    fx: &mut Effects,
+) {
+    let Some(Subscription {
+        key,
+        state: Grant::Granted(id),
+        subscribers,
+    }) = broker.subscriptions.slot(slot)
+    else {
+        return;
+    };
+    let admits = |conn: ConnKey| {
+        filter.is_none_or(|filter| conns.session(conn).is_some_and(|session| filter.admits(session)))
+    };
+    let first = fx.receivers.len();
+    let wanted = subscribers
+        .iter()
+        .copied()
+        .filter(|conn| Some(*conn) != exclude && admits(*conn));
+    fx.receivers.extend(wanted);
+    let receivers = first..fx.receivers.len();
+    if receivers.is_empty() {
+        return;
+    }
+    let event = Box::new(event(publication, *id, key.policy));
+    fx.list.push(Effect::Deliver { event, receivers });
+}
+
+fn event(publication: &Publication, subscription: SubscriptionId, policy: MatchPolicy) -> Event {
+    let mut details = EventDetails {
+        rest: publication.rest.clone(),
+        ..EventDetails::default()
+    };
+    if policy != MatchPolicy::Exact {
+        details.topic = Some(publication.topic.clone());
+    }
+    if let Some(publisher) = &publication.publisher {
+        details.publisher = Some(publisher.session);
+        details.publisher_authid = Some(publisher.identity.authid.clone());
+        details.publisher_authrole = Some(publisher.identity.authrole.clone());
+    }
+    Event {
+        subscription,
+        publication: publication.publication,
+        details,
+        payload: publication.payload.clone(),
+    }
+}

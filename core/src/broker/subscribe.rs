@@ -1,0 +1,321 @@
+//! SUBSCRIBE and UNSUBSCRIBE, and what shards tell each other about them.
+
+use std::sync::Arc;
+
+use ahash::HashSet;
+use indexmap::IndexSet;
+
+use super::{Grant, Subscription, Waiting};
+use crate::authorize::Action;
+use crate::effect::Effects;
+use crate::error_uri as uri;
+use crate::ids::{ConnKey, RealmId, ShardId, SubscriptionId};
+use crate::message::{Message, RequestKind, Subscribe, Subscribed, Unsubscribe, Unsubscribed};
+use crate::peer::{Grant as Asked, Interest, Key, PeerMessage, SubscriptionGrant, Token};
+use crate::router::{Pending, Refusal, Router, invalid_uri};
+
+impl Router {
+    pub(crate) fn subscribe(&mut self, conn: ConnKey, subscribe: Subscribe, fx: &mut Effects) {
+        if let Err(refusal) = self.try_subscribe(conn, &subscribe, fx) {
+            self.refuse(conn, (RequestKind::Subscribe, subscribe.request), refusal, fx);
+        }
+    }
+
+    fn try_subscribe(
+        &mut self,
+        conn: ConnKey,
+        subscribe: &Subscribe,
+        fx: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let Some(session) = self.conns.session(conn) else {
+            return Ok(());
+        };
+        let (realm, policy) = (session.realm, subscribe.options.match_policy.unwrap_or_default());
+        let held = session.subscriptions.len() + session.subscribing;
+        let waiting = Waiting {
+            conn,
+            session: session.id,
+            request: subscribe.request,
+        };
+        if !self.realms[realm.0 as usize].uris.allow(policy, &subscribe.topic) {
+            return Err(invalid_uri("the topic is no valid URI for its match policy"));
+        }
+        let role = &self.realm_config(realm).roles[session.role];
+        if !role.decide(Action::Subscribe, &subscribe.topic, policy).allowed {
+            return Err(Refusal::new(
+                uri::NOT_AUTHORIZED,
+                "the role may not subscribe to this",
+            ));
+        }
+        let known = self
+            .realm(realm)
+            .broker
+            .local
+            .get(policy, &subscribe.topic)
+            .copied();
+        if let Some(slot) = known {
+            return self.join(slot, realm, waiting, held, fx);
+        }
+        self.check_subscription_limit(held)?;
+        let key = Key {
+            realm,
+            policy,
+            uri: Arc::from(&*subscribe.topic),
+        };
+        self.ask_for_subscription(key, waiting, fx);
+        Ok(())
+    }
+
+    fn check_subscription_limit(&self, held: usize) -> Result<(), Refusal> {
+        let limit = self.config.limits.subscriptions;
+        if held < limit {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            uri::LIMIT_EXCEEDED,
+            format!("a session may have {limit} subscriptions"),
+        ))
+    }
+
+    /// One more subscriber, or the same again, to a subscription that this shard has or waits for.
+    fn join(
+        &mut self,
+        slot: u32,
+        realm: RealmId,
+        waiting: Waiting,
+        held: usize,
+        fx: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let Some(subscription) = self.realm(realm).broker.subscriptions.slot_mut(slot) else {
+            return Ok(());
+        };
+        match &mut subscription.state {
+            Grant::Granted(id) => {
+                let id = *id;
+                if !subscription.subscribers.contains(&waiting.conn) {
+                    self.check_subscription_limit(held)?;
+                }
+                self.add_subscriber(realm, slot, id, waiting, fx);
+            }
+            Grant::Pending { waiting: list, .. } => {
+                list.push(waiting);
+                self.check_subscription_limit(held).inspect_err(|_| {
+                    if let Some(place) = self.realms[realm.0 as usize].broker.subscriptions.slot_mut(slot)
+                        && let Grant::Pending { waiting, .. } = &mut place.state
+                    {
+                        waiting.pop();
+                    }
+                })?;
+                if let Some(session) = self.conns.session_mut(waiting.conn) {
+                    session.subscribing += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first subscriber on this shard: the key's owner makes it known to all shards.
+    fn ask_for_subscription(&mut self, key: Key, waiting: Waiting, fx: &mut Effects) {
+        if let Some(session) = self.conns.session_mut(waiting.conn) {
+            session.subscribing += 1;
+        }
+        let broker = &mut self.realm(key.realm).broker;
+        let subscribers = IndexSet::with_hasher(broker.hasher.clone());
+        let state = Grant::Pending {
+            id: None,
+            waiting: vec![waiting],
+        };
+        let (slot, _) = broker.subscriptions.insert(Subscription {
+            key: key.clone(),
+            state,
+            subscribers,
+        });
+        broker.local.insert(key.policy, &key.uri, slot);
+        let token = self.new_token();
+        let pending = Pending::Subscribe {
+            realm: key.realm,
+            slot,
+            waiting_for: self.shards,
+        };
+        self.pending.insert(token, pending);
+        let hasher = &self.realm(key.realm).hasher;
+        let owner = hasher.owner(hasher.hash(key.policy, &key.uri));
+        let from = self.me;
+        self.post(owner, PeerMessage::Subscribe { from, key, token }, fx);
+    }
+
+    /// As owner: `from` has its first subscriber.
+    pub(crate) fn own_subscribe(&mut self, from: ShardId, key: Key, token: Token, fx: &mut Effects) {
+        let realm = self.realm(key.realm);
+        let hash = realm.hasher.hash(key.policy, &key.uri);
+        let subscription = realm.broker.directory.add(&realm.hasher, &key, hash, from);
+        let shards = realm.broker.directory.announced(&key, hash);
+        let grant = Some(SubscriptionGrant {
+            grant: Asked { to: from, token },
+            subscription,
+        });
+        self.post_all(
+            &PeerMessage::Interest(Interest {
+                key,
+                hash,
+                shards,
+                grant,
+            }),
+            fx,
+        );
+    }
+
+    /// As owner: `from` has no subscriber any more.
+    pub(crate) fn own_unsubscribe(&mut self, from: ShardId, key: &Key, fx: &mut Effects) {
+        let realm = self.realm(key.realm);
+        let hash = realm.hasher.hash(key.policy, &key.uri);
+        realm.broker.directory.remove(key, hash, from);
+        let shards = realm.broker.directory.announced(key, hash);
+        self.post_all(
+            &PeerMessage::Interest(Interest {
+                key: key.clone(),
+                hash,
+                shards,
+                grant: None,
+            }),
+            fx,
+        );
+    }
+
+    /// The owner of a key says which shards want it.
+    pub(crate) fn learn_interest(&mut self, interest: Interest, fx: &mut Effects) {
+        let broker = &mut self.realm(interest.key.realm).broker;
+        broker.set_interest(&interest.key, interest.hash, interest.shards);
+        let Some(SubscriptionGrant { grant, subscription }) = interest.grant else {
+            return;
+        };
+        if grant.to != self.me {
+            return self.acknowledge(grant, fx);
+        }
+        if let Some(Pending::Subscribe { realm, slot, .. }) = self.pending.get(&grant.token) {
+            let (realm, slot) = (*realm, *slot);
+            if let Some(place) = self.realm(realm).broker.subscriptions.slot_mut(slot)
+                && let Grant::Pending { id, .. } = &mut place.state
+            {
+                *id = Some(subscription);
+            }
+        }
+        self.acknowledged(grant.token, fx);
+    }
+
+    /// Every shard knows of the subscription in `slot`: it is in force.
+    pub(crate) fn subscribed(&mut self, realm: RealmId, slot: u32, fx: &mut Effects) {
+        let broker = &mut self.realm(realm).broker;
+        let Some(subscription) = broker.subscriptions.slot_mut(slot) else {
+            return;
+        };
+        let Grant::Pending {
+            id: Some(id),
+            waiting,
+        } = &mut subscription.state
+        else {
+            unreachable!("a subscription is granted once, by its owner's announcement");
+        };
+        let (id, waiting) = (*id, std::mem::take(waiting));
+        subscription.state = Grant::Granted(id);
+        broker.by_id.insert(id, slot);
+        for waiting in waiting {
+            if let Some(session) = self
+                .conns
+                .session_mut(waiting.conn)
+                .filter(|session| session.id == waiting.session)
+            {
+                session.subscribing -= 1;
+                self.add_subscriber(realm, slot, id, waiting, fx);
+            }
+        }
+        self.drop_if_unused(realm, slot, fx);
+    }
+
+    fn add_subscriber(
+        &mut self,
+        realm: RealmId,
+        slot: u32,
+        id: SubscriptionId,
+        who: Waiting,
+        fx: &mut Effects,
+    ) {
+        if let Some(subscription) = self.realm(realm).broker.subscriptions.slot_mut(slot) {
+            subscription.subscribers.insert(who.conn);
+        }
+        if let Some(session) = self.conns.session_mut(who.conn) {
+            session.subscriptions.insert(id);
+        }
+        fx.send(
+            who.conn,
+            Message::Subscribed(Subscribed {
+                request: who.request,
+                subscription: id,
+            }),
+        );
+    }
+
+    pub(crate) fn unsubscribe(&mut self, conn: ConnKey, unsubscribe: &Unsubscribe, fx: &mut Effects) {
+        let Some(session) = self.conns.session_mut(conn) else {
+            return;
+        };
+        if !session.subscriptions.remove(&unsubscribe.subscription) {
+            let refusal = Refusal::new(uri::NO_SUCH_SUBSCRIPTION, "");
+            return self.refuse(conn, (RequestKind::Unsubscribe, unsubscribe.request), refusal, fx);
+        }
+        let realm = session.realm;
+        self.remove_subscriber(conn, realm, unsubscribe.subscription, fx);
+        let reply = Unsubscribed {
+            request: unsubscribe.request,
+            details: None,
+        };
+        fx.send(conn, Message::Unsubscribed(reply));
+    }
+
+    /// The session on `conn` ended.
+    pub(crate) fn end_subscriptions(
+        &mut self,
+        conn: ConnKey,
+        realm: RealmId,
+        subscriptions: &HashSet<SubscriptionId>,
+        fx: &mut Effects,
+    ) {
+        for id in subscriptions {
+            self.remove_subscriber(conn, realm, *id, fx);
+        }
+    }
+
+    fn remove_subscriber(&mut self, conn: ConnKey, realm: RealmId, id: SubscriptionId, fx: &mut Effects) {
+        let broker = &mut self.realm(realm).broker;
+        let Some(slot) = broker.by_id.get(&id).copied() else {
+            return;
+        };
+        if let Some(subscription) = broker.subscriptions.slot_mut(slot) {
+            subscription.subscribers.swap_remove(&conn);
+        }
+        self.drop_if_unused(realm, slot, fx);
+    }
+
+    /// The last subscriber of this shard is gone: the key's owner makes it known.
+    fn drop_if_unused(&mut self, realm: RealmId, slot: u32, fx: &mut Effects) {
+        let Some(subscription) = self.realm(realm).broker.subscriptions.slot(slot) else {
+            return;
+        };
+        let Grant::Granted(id) = subscription.state else {
+            return;
+        };
+        if !subscription.subscribers.is_empty() {
+            return;
+        }
+        let broker = &mut self.realm(realm).broker;
+        let Some(Subscription { key, .. }) = broker.subscriptions.remove_slot(slot) else {
+            return;
+        };
+        broker.by_id.remove(&id);
+        broker.local.remove(key.policy, &key.uri);
+        let hasher = &self.realm(realm).hasher;
+        let owner = hasher.owner(hasher.hash(key.policy, &key.uri));
+        let from = self.me;
+        self.post(owner, PeerMessage::Unsubscribe { from, key }, fx);
+    }
+}

@@ -1,0 +1,86 @@
+//! What the router's rules are told once, at start: realms, roles, who may join over which transport, limits.
+//!
+//! These types hold checked values only; reading and checking a configuration file is `node`'s work.
+
+use std::time::Duration;
+
+use crate::authorize::Role;
+use crate::uri::UriCheck;
+
+/// Everything that all shards of one router share.
+#[derive(Debug)]
+pub struct RouterConfig {
+    /// The realms; a [`RealmId`](crate::ids::RealmId) is an index into this list.
+    pub realms: Vec<RealmConfig>,
+    /// Limits for every session.
+    pub limits: Limits,
+    /// Secret key of ids and hashes: the same on all shards, new on every start.
+    pub key: [u64; 2],
+    /// What WELCOME.Details.agent says.
+    pub agent: String,
+    /// Bits of the hash that subscription and registration ids begin with: 53, but for tests that want clashes.
+    pub id_bits: u32,
+}
+
+/// One realm.
+#[derive(Debug)]
+pub struct RealmConfig {
+    /// Its URI.
+    pub name: String,
+    /// The roles that sessions can have in it.
+    pub roles: Vec<Role>,
+    /// How strictly URIs are checked.
+    pub uri_check: UriCheck,
+    /// Whether request ids that are not 1, 2, 3… are a violation. Off by default: clients in use send others.
+    pub strict_request_ids: bool,
+    /// Whether a client's `disclose_me` is honoured; otherwise it is refused.
+    pub allow_disclose: bool,
+}
+
+/// Who may open a session over one transport.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Set where sessions without credentials may join.
+    pub anonymous: Option<Anonymous>,
+}
+
+/// The identity of sessions that join without credentials.
+#[derive(Clone, Debug)]
+pub struct Anonymous {
+    /// Their role.
+    pub role: String,
+    /// The realm they are put in; `None` leaves the choice to them.
+    pub realm: Option<String>,
+    /// Their authid; `None` draws one for each session.
+    pub authid: Option<String>,
+}
+
+/// Bounds on what one session can make the router hold or do.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Longest URI, in bytes.
+    pub uri_bytes: usize,
+    /// Most subscriptions of a session.
+    pub subscriptions: usize,
+    /// Most registrations of a session.
+    pub registrations: usize,
+    /// Most calls of a session that wait for an answer.
+    pub pending_calls: usize,
+    /// From the connection, or the end of the session before, to a HELLO that is accepted.
+    pub hello_timeout: Duration,
+    /// From the router's GOODBYE to the client's.
+    pub goodbye_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            uri_bytes: 1024,
+            subscriptions: 100_000,
+            registrations: 100_000,
+            pending_calls: 10_000,
+            hello_timeout: Duration::from_secs(10),
+            goodbye_timeout: Duration::from_secs(2),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! CANCEL, timeouts and callers who leave: the ways in which a call ends before its callee answers.
+
+use crate::effect::Effects;
+use crate::error_uri as uri;
+use crate::ids::{CallKey, ConnKey, SessionRef};
+use crate::message::{Cancel, Interrupt, Message};
+use crate::options::CancelMode;
+use crate::peer::PeerMessage;
+use crate::router::Router;
+use crate::session::Session;
+use crate::timers::Timer;
+use crate::value::Dict;
+
+impl Router {
+    pub(crate) fn cancel(&mut self, conn: ConnKey, cancel: &Cancel, fx: &mut Effects) {
+        let Some(key) = self
+            .conns
+            .session(conn)
+            .and_then(|session| session.calls.get(&cancel.request).copied())
+        else {
+            // The answer was on its way already: no error, since the client could not know.
+            return;
+        };
+        let Some(call) = self.calls.get_mut(key) else {
+            return;
+        };
+        let mode = match cancel.options.mode.unwrap_or(CancelMode::KillNoWait) {
+            _ if !call.callee.features.call_canceling => CancelMode::Skip,
+            mode => mode,
+        };
+        let callee = call.callee.session;
+        if mode == CancelMode::Kill {
+            call.killed = true;
+            // The callee's answer is waited for, however long it takes.
+            call.deadline = None;
+        } else {
+            self.fail_call(key, uri::CANCELED, fx);
+        }
+        self.post_cancel(key, callee, mode, uri::CANCELED, fx);
+    }
+
+    /// The deadline of a call may have passed, or may have moved.
+    pub(crate) fn call_timeout(&mut self, key: CallKey, fx: &mut Effects) {
+        let Some(call) = self.calls.get(key) else {
+            return;
+        };
+        let (Some(deadline), callee) = (call.deadline, call.callee.session) else {
+            return;
+        };
+        if deadline > self.now {
+            return self.timers.set(deadline, Timer::Call(key));
+        }
+        self.fail_call(key, uri::TIMEOUT, fx);
+        self.post_cancel(key, callee, CancelMode::KillNoWait, uri::TIMEOUT, fx);
+    }
+
+    /// The caller's session ended: its callees may stop working.
+    pub(crate) fn end_calls(&mut self, session: &Session, fx: &mut Effects) {
+        let mut keys: Vec<_> = session.calls.iter().collect();
+        // In the order of the requests, not in that of a hash map.
+        keys.sort_unstable();
+        for (_, key) in keys {
+            if let Some((_, _, callee)) = self.finish_call(*key) {
+                self.post_cancel(*key, callee.session, CancelMode::KillNoWait, uri::CANCELED, fx);
+            }
+        }
+    }
+
+    fn post_cancel(
+        &mut self,
+        call: CallKey,
+        callee: SessionRef,
+        mode: CancelMode,
+        reason: &'static str,
+        fx: &mut Effects,
+    ) {
+        self.post(
+            callee.shard,
+            PeerMessage::Cancel {
+                call,
+                callee,
+                mode,
+                reason,
+            },
+            fx,
+        );
+    }
+
+    /// On the callee's shard: the caller does not want an invocation any more.
+    pub(crate) fn cancel_invocation(
+        &mut self,
+        call: CallKey,
+        callee: SessionRef,
+        mode: CancelMode,
+        reason: &'static str,
+        fx: &mut Effects,
+    ) {
+        let Some(session) = self.conns.same_session_mut(callee) else {
+            return;
+        };
+        if let Some(place) = session.work.held.iter().position(|invoke| invoke.call == call) {
+            return self.drop_held(callee, place, mode, fx);
+        }
+        let work = &mut session.work;
+        let Some(request) = work.by_call.get(&call).copied() else {
+            return;
+        };
+        let was_interrupted = match work.invocations.get_mut(&request) {
+            Some(invocation) => std::mem::replace(&mut invocation.interrupted, true),
+            None => false,
+        };
+        if mode != CancelMode::Kill {
+            work.finish(request);
+        }
+        if mode == CancelMode::Skip || was_interrupted || !session.features.call_canceling {
+            return;
+        }
+        let options = Dict::new().with("mode", mode.name()).with("reason", reason);
+        let interrupt = Interrupt {
+            request: crate::ids::RequestId(request),
+            options,
+        };
+        fx.send(callee.conn, Message::Interrupt(interrupt));
+    }
+
+    /// A call that its callee has not seen is cancelled: with mode kill the caller still waits for an answer.
+    fn drop_held(&mut self, callee: SessionRef, place: usize, mode: CancelMode, fx: &mut Effects) {
+        let Some(session) = self.conns.same_session_mut(callee) else {
+            return;
+        };
+        if let (Some(invoke), CancelMode::Kill) = (session.work.held.remove(place), mode) {
+            self.post(invoke.call.shard, PeerMessage::Bounce(invoke), fx);
+        }
+        self.release_held(callee, fx);
+    }
+}

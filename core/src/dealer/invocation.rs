@@ -1,0 +1,209 @@
+//! INVOCATION, YIELD and the callee's ERROR, on the callee's shard.
+
+use crate::effect::Effects;
+use crate::error_uri as uri;
+use crate::ids::{ConnKey, RequestId, SessionRef};
+use crate::message::{Error, Invocation as InvocationMessage, Message, RequestKind, Yield};
+use crate::options::{InvocationDetails, MatchPolicy};
+use crate::payload::Payload;
+use crate::peer::{Invoke, Outcome, PeerMessage, Reply};
+use crate::router::{Router, passthru};
+use crate::session::{Invocation, Session, Work};
+use crate::uri::{UriCheck, is_valid};
+use crate::value::Dict;
+
+/// What to do with a call that arrived for a session.
+enum Place {
+    Deliver,
+    /// REGISTERED has not been sent yet, or an earlier call waits for it.
+    Hold,
+    /// The session does not serve the registration any more.
+    Bounce,
+}
+
+impl Router {
+    /// A call for a session of this shard.
+    pub(crate) fn invoke(&mut self, invoke: Box<Invoke>, fx: &mut Effects) {
+        let place = match self.conns.same_session_mut(invoke.callee) {
+            Some(session) if !session.work.held.is_empty() => Place::Hold,
+            Some(session) => place(session, &invoke),
+            None => Place::Bounce,
+        };
+        self.put(place, invoke, fx);
+    }
+
+    fn put(&mut self, place: Place, invoke: Box<Invoke>, fx: &mut Effects) {
+        match (place, self.conns.same_session_mut(invoke.callee)) {
+            (Place::Deliver, Some(session)) => {
+                let message = invocation(session, *invoke);
+                fx.send(message.0, message.1);
+            }
+            (Place::Hold, Some(session)) => session.work.held.push_back(invoke),
+            (Place::Bounce, _) | (_, None) => self.bounce(invoke, fx),
+        }
+    }
+
+    fn bounce(&mut self, invoke: Box<Invoke>, fx: &mut Effects) {
+        self.post(invoke.call.shard, PeerMessage::Bounce(invoke), fx);
+    }
+
+    /// A registration of the session was granted, refused or taken back: calls that were held may go on.
+    pub(super) fn release_held(&mut self, callee: SessionRef, fx: &mut Effects) {
+        while let Some(session) = self.conns.same_session_mut(callee) {
+            let Some(next) = session.work.held.front() else {
+                return;
+            };
+            let place = place(session, next);
+            if let Place::Hold = place {
+                return;
+            }
+            if let Some(next) = session.work.held.pop_front() {
+                self.put(place, next, fx);
+            }
+        }
+    }
+
+    pub(crate) fn yielded(&mut self, conn: ConnKey, answer: Yield, fx: &mut Effects) {
+        let Some(invocation) = self.open_invocation(conn, answer.request, "YIELD", fx) else {
+            return;
+        };
+        let outcome = match (answer.options.progress, invocation.receive_progress) {
+            (true, true) => Outcome::Progress,
+            // Nobody asked for it: it neither reaches the caller nor ends the call.
+            (true, false) => return,
+            (false, _) => Outcome::Result,
+        };
+        if let (Outcome::Result, Some(session)) = (&outcome, self.conns.session_mut(conn)) {
+            session.work.finish(answer.request.0);
+        }
+        let rest = passthru(answer.options.rest);
+        self.reply(
+            Reply {
+                call: invocation.call,
+                outcome,
+                rest,
+                payload: answer.payload,
+            },
+            fx,
+        );
+    }
+
+    /// ERROR of a client: only callees may send one.
+    pub(crate) fn callee_error(&mut self, conn: ConnKey, error: Error, fx: &mut Effects) {
+        if error.kind != RequestKind::Invocation {
+            return self.violate(
+                conn,
+                "ERROR.Request.Type: a client may only answer an INVOCATION (68)",
+                fx,
+            );
+        }
+        if !is_valid(UriCheck::Loose, MatchPolicy::Exact, &error.error) {
+            return self.violate(conn, "ERROR.Error is no valid URI", fx);
+        }
+        let Some(invocation) = self.open_invocation(conn, error.request, "ERROR", fx) else {
+            return;
+        };
+        if let Some(session) = self.conns.session_mut(conn) {
+            session.work.finish(error.request.0);
+        }
+        let (outcome, rest) = (Outcome::Error(error.error), passthru(error.details));
+        self.reply(
+            Reply {
+                call: invocation.call,
+                outcome,
+                rest,
+                payload: error.payload,
+            },
+            fx,
+        );
+    }
+
+    /// The invocation that an answer is for. Late answers find none; an id that was never given out is a
+    /// violation (the specification's "YIELD with invalid INVOCATION.Request", read narrowly).
+    fn open_invocation(
+        &mut self,
+        conn: ConnKey,
+        request: RequestId,
+        what: &str,
+        fx: &mut Effects,
+    ) -> Option<Invocation> {
+        let work = &self.conns.session(conn)?.work;
+        let found = work.invocations.get(&request.0).copied();
+        if found.is_none() && request.0 > work.last_invocation {
+            let text = format!("{what} for invocation {request}, which this session never got");
+            self.violate(conn, &text, fx);
+        }
+        found
+    }
+
+    fn reply(&mut self, reply: Reply, fx: &mut Effects) {
+        self.post(reply.call.shard, PeerMessage::Reply(Box::new(reply)), fx);
+    }
+
+    /// The callee's session ended: callers do not wait any longer.
+    pub(crate) fn end_work(&mut self, work: Work, fx: &mut Effects) {
+        for invoke in work.held {
+            self.bounce(invoke, fx);
+        }
+        let mut open: Vec<_> = work.invocations.into_iter().collect();
+        // In the order of the invocations, not in that of a hash map.
+        open.sort_unstable_by_key(|(request, _)| *request);
+        for (_, invocation) in open {
+            let outcome = Outcome::Error(uri::CANCELED.into());
+            let call = invocation.call;
+            self.reply(
+                Reply {
+                    call,
+                    outcome,
+                    rest: Dict::new(),
+                    payload: Payload::EMPTY,
+                },
+                fx,
+            );
+        }
+    }
+}
+
+fn place(session: &Session, invoke: &Invoke) -> Place {
+    if session.registrations.contains_key(&invoke.registration) {
+        Place::Deliver
+    } else if session.registering > 0 {
+        Place::Hold
+    } else {
+        Place::Bounce
+    }
+}
+
+/// Opens an invocation in the callee's session.
+fn invocation(session: &mut Session, invoke: Invoke) -> (ConnKey, Message) {
+    let work = &mut session.work;
+    work.last_invocation += 1;
+    let request = work.last_invocation;
+    let open = Invocation {
+        call: invoke.call,
+        receive_progress: invoke.receive_progress,
+        interrupted: false,
+    };
+    work.invocations.insert(request, open);
+    work.by_call.insert(invoke.call, request);
+    let caller = invoke.caller;
+    let details = InvocationDetails {
+        caller: caller.as_ref().map(|caller| caller.session),
+        caller_authid: caller.as_ref().map(|caller| caller.identity.authid.clone()),
+        caller_authrole: caller.as_ref().map(|caller| caller.identity.authrole.clone()),
+        procedure: invoke.name_procedure.then_some(invoke.procedure),
+        trustlevel: None,
+        timeout: invoke.timeout,
+        receive_progress: invoke.receive_progress,
+        progress: false,
+        rest: invoke.rest,
+    };
+    let (request, registration) = (RequestId(request), invoke.registration);
+    let message = InvocationMessage {
+        request,
+        registration,
+        details,
+        payload: invoke.payload,
+    };
+    (invoke.callee.conn, Message::Invocation(message))
+}

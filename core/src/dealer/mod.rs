@@ -1,0 +1,83 @@
+//! Remote procedure calls (specification, "Remote Procedure Calls").
+//!
+//! Every shard holds the whole table of procedures with their callees, so a call finds its callee without a
+//! question to anybody. The shard that a key's hash names is its **owner**: it decides conflicts, and announces
+//! the new list of callees to all shards after each change. A call in progress is known to two shards: the
+//! caller's holds the [`CallState`] with its timeout, the callee's the invocation.
+//!
+//! Invariants: REGISTERED is sent only when every shard has acknowledged the announcement, and before the first
+//! INVOCATION of that registration. Each CALL gets exactly one RESULT without progress, or one ERROR, unless its
+//! caller left. The state of a call is on the caller's shard exactly until then.
+
+mod call;
+mod calls;
+mod cancel;
+mod invocation;
+mod register;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use ahash::RandomState;
+
+pub(crate) use self::calls::Calls;
+use crate::features::ClientFeatures;
+use crate::ids::{RegistrationId, SessionRef};
+use crate::options::InvokePolicy;
+use crate::pattern::PatternMap;
+use crate::peer::Key;
+
+/// A procedure, or a pattern of procedures, with those who serve it.
+#[derive(Debug)]
+pub struct Procedure {
+    /// What is registered.
+    pub key: Key,
+    /// The registration's id, the same for all callees.
+    pub registration: RegistrationId,
+    /// Which callee gets a call.
+    pub invoke: InvokePolicy,
+    /// In the order of their registration.
+    pub callees: Vec<Callee>,
+    /// Calls so far, for [`InvokePolicy::RoundRobin`]; shared by all shards and versions, so that the round is
+    /// one round.
+    pub turn: Arc<AtomicUsize>,
+}
+
+/// One session that serves a procedure.
+#[derive(Clone, Copy, Debug)]
+pub struct Callee {
+    /// The session.
+    pub session: SessionRef,
+    /// What its client understands.
+    pub features: ClientFeatures,
+    /// Whether it wants to know its callers.
+    pub disclose_caller: bool,
+    /// Whether it wants to keep time itself.
+    pub forward_timeout: bool,
+}
+
+/// The dealer's tables of one realm on one shard.
+#[derive(Debug)]
+pub(crate) struct Dealer {
+    /// What can be called: the same on every shard once it is quiet.
+    procedures: PatternMap<Arc<Procedure>>,
+    /// The owner's view of its own keys, which is ahead of the announcements.
+    owned: PatternMap<Arc<Procedure>>,
+    /// Registration ids given out by this owner.
+    taken: ahash::HashSet<RegistrationId>,
+}
+
+impl Dealer {
+    pub(crate) fn new(hasher: &RandomState) -> Self {
+        Self {
+            procedures: PatternMap::new(hasher.clone()),
+            owned: PatternMap::new(hasher.clone()),
+            taken: ahash::HashSet::with_hasher(hasher.clone()),
+        }
+    }
+
+    /// Entries of all tables together.
+    pub(crate) fn held(&self) -> usize {
+        self.procedures.len() + self.owned.len() + self.taken.len()
+    }
+}

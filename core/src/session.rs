@@ -1,0 +1,184 @@
+//! A connection's states, and a session's share of the router (specification, "Session Lifecycle").
+//!
+//! Invariants: a [`Session`] exists only behind an accepted HELLO; it is taken out of its connection before its
+//! resources are given up, so nothing is delivered to a session that has ended.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ahash::{HashMap, HashSet, RandomState};
+use bytestring::ByteString;
+
+use crate::config::Access;
+use crate::features::ClientFeatures;
+use crate::ids::{
+    CallKey, ConnKey, RealmId, RegistrationId, RequestId, SessionId, SessionRef, SubscriptionId,
+};
+use crate::peer::{Invoke, Key};
+use crate::table::Table;
+use crate::time::Time;
+
+/// Who a session is, as WELCOME told it; shared with every shard that is to disclose it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The authentication id.
+    pub authid: ByteString,
+    /// The authentication role.
+    pub authrole: ByteString,
+}
+
+/// What a connection is waiting for.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// HELLO, until the deadline.
+    AwaitingHello { deadline: Time },
+    /// Anything that a client may send.
+    Established(Box<Session>),
+    /// The client's GOODBYE after ours, until the deadline; everything else is ignored.
+    ShuttingDown { deadline: Time },
+    /// The end of the transport.
+    Closed,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) access: Arc<Access>,
+    pub(crate) state: State,
+}
+
+/// An open session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) realm: RealmId,
+    pub(crate) identity: Arc<Identity>,
+    /// Index of the session's role in its realm's configuration.
+    pub(crate) role: usize,
+    pub(crate) features: ClientFeatures,
+    /// The last request id that the client used, where the realm wants them in order.
+    pub(crate) last_request: u64,
+    pub(crate) subscriptions: HashSet<SubscriptionId>,
+    /// How many SUBSCRIBEs wait for their grant.
+    pub(crate) subscribing: usize,
+    pub(crate) registrations: HashMap<RegistrationId, Key>,
+    /// How many REGISTERs wait for their grant.
+    pub(crate) registering: usize,
+    /// Slots of the calls of this session that wait for an answer.
+    pub(crate) calls: HashMap<RequestId, CallKey>,
+    pub(crate) work: Work,
+}
+
+/// What a session works on as a callee.
+#[derive(Debug)]
+pub(crate) struct Work {
+    /// The last INVOCATION.Request; all ids up to it were issued.
+    pub(crate) last_invocation: u64,
+    pub(crate) invocations: HashMap<u64, Invocation>,
+    pub(crate) by_call: HashMap<CallKey, u64>,
+    /// Calls that arrived before REGISTERED could be sent, and all that came behind them, so that one
+    /// caller's calls keep their order.
+    pub(crate) held: VecDeque<Box<Invoke>>,
+}
+
+/// An invocation that is not yet answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Invocation {
+    pub(crate) call: CallKey,
+    pub(crate) receive_progress: bool,
+    pub(crate) interrupted: bool,
+}
+
+impl Session {
+    pub(crate) fn new(
+        id: SessionId,
+        realm: RealmId,
+        (role, identity): (usize, Arc<Identity>),
+        features: ClientFeatures,
+        hasher: &RandomState,
+    ) -> Self {
+        Self {
+            id,
+            realm,
+            identity,
+            role,
+            features,
+            last_request: 0,
+            subscriptions: HashSet::with_hasher(hasher.clone()),
+            subscribing: 0,
+            registrations: HashMap::with_hasher(hasher.clone()),
+            registering: 0,
+            calls: HashMap::with_hasher(hasher.clone()),
+            work: Work {
+                last_invocation: 0,
+                invocations: HashMap::with_hasher(hasher.clone()),
+                by_call: HashMap::with_hasher(hasher.clone()),
+                held: VecDeque::new(),
+            },
+        }
+    }
+}
+
+impl Work {
+    /// Takes an invocation as answered.
+    pub(crate) fn finish(&mut self, request: u64) -> Option<Invocation> {
+        let invocation = self.invocations.remove(&request)?;
+        self.by_call.remove(&invocation.call);
+        Some(invocation)
+    }
+}
+
+/// The connections of one shard.
+#[derive(Debug, Default)]
+pub(crate) struct Conns(Table<Conn>);
+
+impl Conns {
+    pub(crate) fn insert(&mut self, conn: Conn) -> ConnKey {
+        let (slot, generation) = self.0.insert(conn);
+        ConnKey { slot, generation }
+    }
+
+    pub(crate) fn get(&self, key: ConnKey) -> Option<&Conn> {
+        self.0.get(key.slot, key.generation)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: ConnKey) -> Option<&mut Conn> {
+        self.0.get_mut(key.slot, key.generation)
+    }
+
+    pub(crate) fn remove(&mut self, key: ConnKey) -> Option<Conn> {
+        self.0.remove(key.slot, key.generation)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn keys(&self) -> Vec<ConnKey> {
+        let keys = self.0.keys().into_iter();
+        keys.map(|(slot, generation)| ConnKey { slot, generation })
+            .collect()
+    }
+
+    /// The session of a connection, if one is open.
+    pub(crate) fn session(&self, key: ConnKey) -> Option<&Session> {
+        match &self.get(key)?.state {
+            State::Established(session) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// The session of a connection, if one is open.
+    pub(crate) fn session_mut(&mut self, key: ConnKey) -> Option<&mut Session> {
+        match &mut self.get_mut(key)?.state {
+            State::Established(session) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// The very session that `wanted` names, not a later one on the same connection.
+    pub(crate) fn same_session_mut(&mut self, wanted: SessionRef) -> Option<&mut Session> {
+        self.session_mut(wanted.conn)
+            .filter(|session| session.id == wanted.id)
+    }
+}
