@@ -1,0 +1,221 @@
+"""Sessions of different serializers (SZ)."""
+
+import math
+import struct
+
+import pytest
+from harness import messages as m
+from harness.peers import Peers
+from harness.serializers import CBOR, JSON, MSGPACK, Serializer
+from harness.session import Session
+
+PAIRS = [(a, b) for a in (JSON, MSGPACK, CBOR) for b in (JSON, MSGPACK, CBOR)]
+BINARY_PAIRS = [(a, b) for a, b in PAIRS if a.binary and b.binary]
+DATA = bytes(range(256))
+
+
+def ids(pair: tuple[Serializer, Serializer]) -> str:
+    """How a pair is called in a test's name."""
+    return f"{pair[0].name}-to-{pair[1].name}"
+
+
+@pytest.fixture(params=["websocket", "rawsocket"])
+def transports(request: pytest.FixtureRequest, wamp_of) -> Peers:
+    """Sessions over each transport; the tests choose the serializers."""
+    return wamp_of(request.param)
+
+
+class Line:
+    """A publisher and a subscriber."""
+
+    def __init__(self, peers: Peers, pair: tuple[Serializer, Serializer]) -> None:
+        self.peers = peers
+        self.publisher = peers.join(serializer=pair[0])
+        self.subscriber = peers.join(serializer=pair[1])
+        self.topic = peers.uri("topic")
+        self.subscriber.subscribe(self.topic)
+
+    def carries(self, sent: object, received: object) -> None:
+        """A value arrives as that value, as argument, nested, and as keyword argument."""
+        self.publisher.publish(self.topic, [sent, [[sent], {"k": sent}]], {"key": sent})
+        event = self.subscriber.event()
+        assert same(event[4:], [[received, [[received], {"k": received}]], {"key": received}]), event
+
+
+def same(one: object, other: object) -> bool:
+    """Equal in value and type, at any depth."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return one == other
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=ids)
+def test_SZ_001_equal_values(transports: Peers, pair: tuple) -> None:
+    """Values arrive equal, whatever the two serializers."""
+    line = Line(transports, pair)
+    for value in (0, -1, 1 << 40, "text", "", 2.5, [1, [2]], {"a": {"b": 1}}):
+        line.carries(value, value)
+
+
+@pytest.mark.parametrize("pair", BINARY_PAIRS, ids=ids)
+def test_SZ_002_bytes_between_binary_serializers(transports: Peers, pair: tuple) -> None:
+    """Byte strings arrive unchanged between binary serializers."""
+    Line(transports, pair).carries(DATA, DATA)
+
+
+@pytest.mark.parametrize("sender", [MSGPACK, CBOR], ids=lambda serializer: serializer.name)
+def test_SZ_003_bytes_to_json(transports: Peers, sender: Serializer) -> None:
+    """Byte strings arrive at a JSON session as a NUL and base64, at any depth."""
+    line = Line(transports, (sender, JSON))
+    for data in (DATA, b"a", b"ab", b"abc"):
+        line.carries(data, JSON.bytes_value(data))
+
+
+@pytest.mark.parametrize("receiver", [MSGPACK, CBOR], ids=lambda serializer: serializer.name)
+def test_SZ_004_bytes_from_json(transports: Peers, receiver: Serializer) -> None:
+    """A NUL and base64 from a JSON session arrive as byte strings."""
+    line = Line(transports, (JSON, receiver))
+    for data in (DATA, b"a", b"ab", b"abc"):
+        line.carries(JSON.bytes_value(data), data)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=ids)
+def test_SZ_005_empty_bytes(transports: Peers, pair: tuple) -> None:
+    """An empty byte string arrives as one."""
+    Line(transports, pair).carries(pair[0].bytes_value(b""), pair[1].bytes_value(b""))
+
+
+@pytest.mark.parametrize("pair", BINARY_PAIRS, ids=ids)
+def test_SZ_006_numbers_keep_their_type(transports: Peers, pair: tuple) -> None:
+    """Integers of 64 bits and floats keep value and type between binary serializers."""
+    line = Line(transports, pair)
+    numbers = [(1 << 63) - 1, -(1 << 63), 23, 24, 255, 256, 65535, 65536, -24, -25, -32, -33, -128, -129]
+    for number in [*numbers, 1.0, -0.5, 1e300, 5e-324, math.inf]:
+        line.carries(number, number)
+
+
+@pytest.mark.parametrize("receiver", [JSON, MSGPACK, CBOR], ids=lambda serializer: serializer.name)
+def test_SZ_007_float_from_json(transports: Peers, receiver: Serializer) -> None:
+    """1.0 from a JSON session stays a float."""
+    Line(transports, (JSON, receiver)).carries(1.0, 1.0)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=ids)
+def test_SZ_008_constants_and_empties(transports: Peers, pair: tuple) -> None:
+    """null, booleans, empty lists and empty dicts survive."""
+    line = Line(transports, pair)
+    for value in (None, True, False, [], {}, [[], {}], {"a": []}):
+        line.carries(value, value)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=ids)
+def test_SZ_009_text_of_any_script(transports: Peers, pair: tuple) -> None:
+    """Text beyond the Basic Multilingual Plane, control characters and quotes survive."""
+    line = Line(transports, pair)
+    for text in ("😀𝄞", "\u007f\u0080\u2028\ufffd\uffff", "\"\\/\b\f\n\r\t", "a\0b", "x" * 70_000):
+        line.carries(text, text)
+
+
+def test_escaped_json(transports: Peers) -> None:
+    """JSON's escapes arrive as the characters they stand for."""
+    line = Line(transports, (JSON, CBOR))
+    text = rb'"\ud83d\ude00\u0041\/\"\\\b\f\n\r\t\u0000"'
+    topic = line.topic.encode()
+    line.publisher.send_bytes(b'[16, 1, {}, "%s", [%s, "\\u0000AQI="], {"\\u0061": 1E2}]' % (topic, text))
+    event = line.subscriber.event()
+    assert same(event[4:], [['😀A/"\\\b\f\n\r\t\0', b"\1\2"], {"a": 100.0}]), event
+
+
+def send_cbor(session: Session, *items: bytes) -> None:
+    """Sends an array of items of indefinite length."""
+    session.send_bytes(b"\x9f" + b"".join(items) + b"\xff")
+
+
+@pytest.mark.parametrize("receiver", [JSON, MSGPACK, CBOR], ids=lambda serializer: serializer.name)
+def test_SZ_010_indefinite_lengths(transports: Peers, receiver: Serializer) -> None:
+    """CBOR's items of indefinite length are understood, in the envelope and in the payload."""
+    line = Line(transports, (CBOR, receiver))
+    topic = line.topic.encode()
+    half = len(topic) // 2
+    chunks = b"\x7f" + b"".join(bytes([0x60 + len(part)]) + part for part in (topic[:half], topic[half:])) + b"\xff"
+    arguments = b"\x9f\x7f\x61a\x61b\xff\x5f\x41\x01\x41\x02\xff\xbf\x61k\x9f\xff\xff\xff"
+    send_cbor(line.publisher, b"\x10", b"\x01", b"\xbf\xff", chunks, arguments)
+    event = line.subscriber.event()
+    assert event[4] == ["ab", receiver.bytes_value(b"\1\2"), {"k": []}]
+
+
+INTEGERS = [b"\x01", b"\xcc\x01", b"\xcd\0\x01", b"\xce\0\0\0\x01", b"\xcf\0\0\0\0\0\0\0\x01", b"\xd0\x01", b"\xd3" + b"\0" * 7 + b"\x01"]
+
+
+@pytest.mark.parametrize("number", INTEGERS, ids=lambda number: f"{number[0]:02x}")
+def test_SZ_011_widths_of_integers(transports: Peers, number: bytes) -> None:
+    """MessagePack integers of any width are understood as ids."""
+    session = transports.join(serializer=MSGPACK)
+    session.send_bytes(b"\x94\x20" + number + b"\x80\xa9com.topic")
+    session.expect(m.SUBSCRIBED, 1, ...)
+
+
+@pytest.mark.parametrize("serializer", [JSON, MSGPACK, CBOR], ids=lambda serializer: serializer.name)
+def test_SZ_012_trailing_octets(transports: Peers, serializer: Serializer) -> None:
+    """Octets behind a message are a violation."""
+    session = transports.join(serializer=serializer)
+    session.send_bytes(serializer.dumps([m.CALL, 1, {}, "com.procedure"]) * 2)
+    session.expect_violation()
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf], ids=str)
+def test_SZ_013_numbers_that_json_lacks(transports: Peers, number: float) -> None:
+    """A float that JSON lacks does not disturb a JSON subscriber, which gets null or no event."""
+    line = Line(transports, (CBOR, JSON))
+    line.publisher.publish(line.topic, [number])
+    line.publisher.publish(line.topic, ["next"])
+    event = line.subscriber.event()
+    if event[4] == [None]:
+        event = line.subscriber.event()
+    assert event[4] == ["next"]
+
+
+@pytest.mark.parametrize("pair", BINARY_PAIRS, ids=ids)
+def test_SZ_014_keys_that_are_no_strings(transports: Peers, pair: tuple) -> None:
+    """A dict with other keys than strings passes between binary serializers."""
+    Line(transports, pair).carries({1: "one"}, {1: "one"})
+
+
+@pytest.mark.parametrize("sender", [MSGPACK, CBOR], ids=lambda serializer: serializer.name)
+def test_keys_that_are_no_strings_to_json(transports: Peers, sender: Serializer) -> None:
+    """A dict with other keys than strings does not disturb a JSON subscriber, whatever it gets."""
+    line = Line(transports, (sender, JSON))
+    line.publisher.publish(line.topic, [{1: "one"}])
+    line.publisher.publish(line.topic, ["next"])
+    event = line.subscriber.event()
+    assert event[4] in ([{"1": "one"}], ["next"])
+    line.subscriber.barrier() if event[4] == ["next"] else line.subscriber.event(args=["next"])
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=ids)
+def test_calls_between_serializers(transports: Peers, pair: tuple) -> None:
+    """Arguments, results and errors of calls pass between serializers, byte strings included."""
+    caller, callee = transports.join(serializer=pair[0]), transports.join(serializer=pair[1])
+    callee.register(transports.uri("procedure"))
+    at_caller, at_callee = ([serializer.bytes_value(DATA), {"a": [1.5, None]}] for serializer in pair)
+    request = caller.call(transports.uri("procedure"), at_caller)
+    invocation = callee.invocation()
+    assert same(invocation[4], at_callee)
+    callee.reply(invocation, at_callee)
+    assert same(caller.result(request)[3], at_caller)
+    request = caller.call(transports.uri("procedure"))
+    callee.reply_error(callee.invocation(), "com.error", at_callee)
+    assert same(caller.expect_error(m.CALL, request, "com.error"), [at_caller])
+
+
+def test_single_precision(transports: Peers) -> None:
+    """A MessagePack float of single precision keeps its value."""
+    line = Line(transports, (MSGPACK, JSON))
+    topic = line.topic.encode()
+    data = b"\x95\x10\x01\x80" + bytes([0xA0 + len(topic)]) + topic + b"\x91\xca" + struct.pack(">f", 0.25)
+    line.publisher.send_bytes(data)
+    assert same(line.subscriber.event()[4], [0.25])

@@ -1,0 +1,108 @@
+"""Fixtures of the black-box tests, and the record of which conformance line passed where."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import config
+from harness.peers import Peers
+from harness.router import Router
+from harness.serializers import ALL
+
+OUT = Path(__file__).parent / "out"
+SHARDS = (1, 4)
+COMBINATIONS = [(transport, serializer) for transport in ("websocket", "rawsocket") for serializer in ALL]
+LINE = re.compile(r"test_([A-Z]{2})_(\d{3})_")
+
+
+@pytest.fixture(scope="session", params=SHARDS, ids=lambda shards: f"shards{shards}")
+def router(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
+    """The router that the conformance tests share, once with one shard and once with four."""
+    shards = request.param
+    workdir = tmp_path_factory.mktemp(f"shards{shards}")
+    router = Router(workdir, config.conformance, config.PORTS, ("--shards", str(shards)))
+    router.start()
+    router.shards = shards
+    yield router
+    router.stop()
+
+
+def _peers(router: Router, transport: str, serializer) -> Iterator[Peers]:
+    peers = Peers(config.addresses(router.ports), transport, serializer, router.shards)
+    yield peers
+    peers.close()
+
+
+@pytest.fixture
+def wamp_of(router: Router) -> Iterator[Callable[[str], Peers]]:
+    """Sessions over a transport of the test's choice, for tests that choose the serializers too."""
+    opened = []
+
+    def peers(transport: str) -> Peers:
+        opened.append(Peers(config.addresses(router.ports), transport, ALL[0], router.shards))
+        return opened[-1]
+
+    yield peers
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture(params=COMBINATIONS, ids=lambda combination: f"{combination[0]}-{combination[1].name}")
+def wamp(request: pytest.FixtureRequest, router: Router) -> Iterator[Peers]:
+    """Sessions over each transport with each serializer."""
+    yield from _peers(router, *request.param)
+
+
+@pytest.fixture(params=ALL, ids=lambda serializer: f"websocket-{serializer.name}")
+def websocket(request: pytest.FixtureRequest, router: Router) -> Iterator[Peers]:
+    """Sessions over WebSocket with each serializer."""
+    yield from _peers(router, "websocket", request.param)
+
+
+@pytest.fixture(params=ALL, ids=lambda serializer: f"rawsocket-{serializer.name}")
+def rawsocket(request: pytest.FixtureRequest, router: Router) -> Iterator[Peers]:
+    """Sessions over RawSocket with each serializer."""
+    yield from _peers(router, "rawsocket", request.param)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    """Notes the conformance line that a test stands for, and where it ran."""
+    report = yield
+    line = LINE.match(item.name)
+    if line and report.when in ("setup", "call") and (report.when == "call" or not report.passed):
+        combination = item.callspec.id if hasattr(item, "callspec") else ""
+        text = " ".join((item.function.__doc__ or "").split())
+        report.conformance = {
+            "id": f"{line[1]}-{line[2]}",
+            "text": text,
+            "where": combination,
+            "outcome": report.outcome,
+        }
+    return report
+
+
+class Record:
+    """Collects the conformance results of a run."""
+
+    def __init__(self) -> None:
+        self.results: list[dict] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Takes one result."""
+        if hasattr(report, "conformance"):
+            self.results.append(report.conformance)
+
+    def pytest_sessionfinish(self) -> None:
+        """Writes what `conformance_table.py` reads."""
+        if self.results:
+            OUT.mkdir(exist_ok=True)
+            (OUT / "conformance.json").write_text(json.dumps(self.results, indent=0))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Installs the record."""
+    config.pluginmanager.register(Record())

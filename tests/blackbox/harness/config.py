@@ -1,0 +1,128 @@
+"""The router configurations of the tests, in Crossbar.io's format."""
+
+from .wire import Address
+
+SERIALIZERS = ["cbor", "msgpack", "json"]
+
+# Who a connection is, by the listener it comes in at: role and fixed authid (None: assigned by the router).
+IDENTITIES: dict[str, tuple[str, str | None]] = {
+    "anonymous": ("anonymous", None),
+    "alice": ("frontend", "alice"),
+    "bob": ("frontend", "bob"),
+    "backend": ("backend", "backend"),
+    "limited": ("limited", "limited"),
+    "disclosed": ("disclosed", "disclosed"),
+}
+
+EVERYTHING = {"call": True, "register": True, "publish": True, "subscribe": True}
+
+
+def permission(uri: str, match: str = "prefix", disclose: dict | None = None, **allow: bool) -> dict:
+    """One entry of a role's permissions; everything is allowed unless something is named."""
+    return {
+        "uri": uri,
+        "match": match,
+        "allow": allow or EVERYTHING,
+        "disclose": disclose or {"caller": False, "publisher": False},
+        "cache": True,
+    }
+
+
+LIMITED = [
+    permission("open."),
+    permission("open.closed.", call=False, register=False, publish=False, subscribe=False),
+    permission("read.", call=True, subscribe=True),
+    permission("write.", register=True, publish=True),
+    permission("only.this", match="exact"),
+    permission("wild..card", match="wildcard"),
+]
+
+
+def roles() -> list[dict]:
+    """The roles of every realm of the conformance tests."""
+    everything = [{"name": name, "permissions": [permission("")]} for name in ("anonymous", "frontend", "backend")]
+    disclosed = permission("", disclose={"caller": True, "publisher": True})
+    return [
+        *everything,
+        {"name": "limited", "permissions": LIMITED},
+        {"name": "disclosed", "permissions": [disclosed]},
+    ]
+
+
+def realm(name: str, **options: object) -> dict:
+    """One realm with the roles above."""
+    return {"name": name, "roles": roles(), "options": options}
+
+
+def _auth(identity: str) -> dict:
+    role, authid = IDENTITIES[identity]
+    anonymous = {"type": "static", "role": role}
+    if authid:
+        anonymous["authid"] = authid
+    return {"anonymous": anonymous}
+
+
+def _tcp(port: int) -> dict:
+    return {"type": "tcp", "interface": "127.0.0.1", "port": port, "backlog": 1024}
+
+
+def websocket(identity: str = "anonymous", **options: object) -> dict:
+    """A WebSocket service, to be put under a path."""
+    service = {"type": "websocket", "serializers": SERIALIZERS, "auth": _auth(identity)}
+    return {**service, "options": options} if options else service
+
+
+def rawsocket(identity: str = "anonymous", **options: object) -> dict:
+    """A RawSocket service without its endpoint."""
+    service = {"type": "rawsocket", "serializers": SERIALIZERS, "auth": _auth(identity)}
+    return {**service, "options": options} if options else service
+
+
+def universal(port: int, paths: dict[str, dict], raw: dict) -> dict:
+    """One port that serves WebSocket at some paths, and RawSocket."""
+    raw = {key: value for key, value in raw.items() if key != "type"}
+    return {"type": "universal", "endpoint": _tcp(port), "websocket": paths, "rawsocket": raw}
+
+
+def node(realms: list[dict], transports: list[dict]) -> dict:
+    """A whole configuration of one router worker."""
+    worker = {"type": "router", "realms": realms, "transports": transports}
+    return {"version": 2, "workers": [worker]}
+
+
+def simple(port: int, **websocket_options: object) -> dict:
+    """One realm, everything allowed, WebSocket at /ws and RawSocket on one port."""
+    return node([realm("realm1")], [universal(port, {"ws": websocket(**websocket_options)}, rawsocket())])
+
+
+# The conformance tests' ports: one for each identity's RawSocket, of which the first also serves WebSocket,
+# each identity at a path of its own; and one with small limits.
+PORTS = len(IDENTITIES) + 1
+SMALL_LIMIT = 1 << 16
+
+
+def conformance(ports: list[int]) -> dict:
+    """The configuration that the conformance tests run against."""
+    paths = {"ws" if name == "anonymous" else f"ws_{name}": websocket(name) for name in IDENTITIES}
+    transports = [universal(ports[0], paths, rawsocket("anonymous"))]
+    for port, name in zip(ports[1:], list(IDENTITIES)[1:]):
+        transports.append({"endpoint": _tcp(port), **rawsocket(name)})
+    small = websocket(max_message_size=SMALL_LIMIT), rawsocket(max_message_size=SMALL_LIMIT)
+    transports.append(universal(ports[-1], {"ws": small[0]}, small[1]))
+    realms = [
+        realm("realm1"),
+        realm("realm2"),
+        realm("strict", strict_request_ids=True),
+        realm("nodisclose", allow_disclose=False),
+    ]
+    return node(realms, transports)
+
+
+def addresses(ports: list[int]) -> dict[tuple[str, str], Address]:
+    """Where each identity is served, by transport name."""
+    found = {("websocket", "small"): Address(ports[-1]), ("rawsocket", "small"): Address(ports[-1])}
+    for port, name in zip(ports, IDENTITIES):
+        path = "/ws" if name == "anonymous" else f"/ws_{name}"
+        found["websocket", name] = Address(ports[0], path)
+        found["rawsocket", name] = Address(port)
+    return found

@@ -1,0 +1,42 @@
+"""The three serializers as the raw client uses them: plain lists in, bytes out, and back."""
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cbor2
+import msgpack
+
+
+@dataclass(frozen=True)
+class Serializer:
+    """One serializer: its names on both transports, and its functions."""
+
+    name: str
+    rawsocket_id: int
+    binary: bool
+    dumps: Callable[[object], bytes]
+    loads: Callable[[bytes], object]
+
+    @property
+    def subprotocol(self) -> str:
+        """The WebSocket subprotocol of unbatched messages."""
+        return f"wamp.2.{self.name}"
+
+    def bytes_value(self, data: bytes) -> object:
+        """How a byte string looks in a message of this serializer."""
+        return data if self.binary else "\0" + base64.b64encode(data).decode()
+
+
+def _json_dumps(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+JSON = Serializer("json", 1, False, _json_dumps, json.loads)
+MSGPACK = Serializer(
+    "msgpack", 2, True, msgpack.packb, lambda data: msgpack.unpackb(data, strict_map_key=False)
+)
+CBOR = Serializer("cbor", 3, True, cbor2.dumps, cbor2.loads)
+
+ALL = (JSON, MSGPACK, CBOR)
