@@ -1,2 +1,3 @@
-//! To be described.
+//! The `crosspoint` program.
+#![forbid(unsafe_code)]
 fn main() {}

@@ -1,0 +1,113 @@
+//! `auth` and `serializers` of a transport: who may join over it, in which serializers.
+
+use crosspoint_core::payload::Format;
+
+use super::Scope;
+use super::section::{Field, Section};
+use crate::config::diagnostic::nearest;
+use crate::config::model::Access;
+
+/// The role that sessions get on a transport that has no `auth`.
+const DEFAULT_ROLE: &str = "anonymous";
+
+/// The `auth` of a transport or service. Without it, anonymous sessions join with the role `anonymous`.
+pub(super) fn access(transport: &mut Section<'_>, scope: &Scope<'_>) -> Access {
+    let default = Access {
+        role: DEFAULT_ROLE.to_owned(),
+        realm: None,
+        authid: None,
+    };
+    let Some(field) = transport.get("auth") else {
+        if !scope
+            .realms
+            .iter()
+            .any(|realm| realm.roles.iter().any(|role| role.name == DEFAULT_ROLE))
+        {
+            transport.field.warn(
+                "nobody can join here: without \"auth\" sessions get the role \"anonymous\", which no realm has",
+            );
+        }
+        return default;
+    };
+    let Some(mut auth) = field.section("authentication methods") else {
+        return default;
+    };
+    auth.not_yet(&[
+        "ticket",
+        "wampcra",
+        "scram",
+        "cryptosign",
+        "tls",
+        "cookie",
+        "anonymous-proxy",
+        "cryptosign-proxy",
+    ]);
+    let anonymous = auth.need(
+        "anonymous",
+        "{\"type\": \"static\", \"role\": …}, the only method so far",
+    );
+    auth.finish();
+    anonymous
+        .and_then(|field| anonymous_access(&field, scope))
+        .unwrap_or(default)
+}
+
+fn anonymous_access(field: &Field<'_>, scope: &Scope<'_>) -> Option<Access> {
+    let mut section = field.section("anonymous authentication")?;
+    let kind = section.need("type", "\"type\": \"static\"")?;
+    kind.choice(&[("static", ())], &["dynamic", "function"])?;
+    let realm = section.get("realm").and_then(|field| {
+        let name = field.text("the name of a realm")?;
+        let names = || scope.realms.iter().map(|realm| realm.name.as_str());
+        known(&field, name, "realm", names());
+        Some(name.to_owned())
+    });
+    let role = section.or("role", DEFAULT_ROLE.to_owned(), |field| {
+        let name = field.text("the name of a role")?;
+        let open = scope
+            .realms
+            .iter()
+            .filter(|candidate| realm.as_ref().is_none_or(|name| candidate.name == *name));
+        known(
+            field,
+            name,
+            "role",
+            open.flat_map(|realm| realm.roles.iter().map(|role| role.name.as_str())),
+        );
+        Some(name.to_owned())
+    });
+    let authid = section
+        .get("authid")
+        .and_then(|field| field.text("an authid, as text").map(str::to_owned));
+    section.finish();
+    Some(Access { role, realm, authid })
+}
+
+/// Complains unless `name` is one of `names`.
+fn known<'a>(field: &Field<'_>, name: &str, what: &str, names: impl Iterator<Item = &'a str>) {
+    let names: Vec<&str> = names.collect();
+    if names.contains(&name) {
+        return;
+    }
+    let hint = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => format!("there are: {}", names.join(", ")),
+    };
+    field.wrong(&format!("the name of a {what} of this worker; {hint}"));
+}
+
+/// The `serializers` of a transport; all that there are without the key.
+pub(super) fn serializers(transport: &mut Section<'_>) -> Vec<Format> {
+    let all = Format::ALL.map(|format| (format.name(), format));
+    transport.or("serializers", Format::ALL.to_vec(), |field| {
+        let mut serializers = Vec::new();
+        for item in field.some_items("serializers, such as \"json\"") {
+            match item.choice(&all, &["ubjson", "flatbuffers"]) {
+                Some(format) if serializers.contains(&format) => item.wrong("each serializer once"),
+                Some(format) => serializers.push(format),
+                None => {}
+            }
+        }
+        Some(serializers)
+    })
+}

@@ -1,0 +1,248 @@
+//! The rules of the configuration: from the tree of a file to a checked [`Config`], or to all complaints at once.
+//!
+//! One module per part of the format. What Crossbar.io accepts and Crosspoint does not do yet is an error that says
+//! so: a key is never ignored.
+
+mod access;
+mod endpoint;
+mod realm;
+mod section;
+mod transport;
+mod web;
+mod websocket;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+use self::section::{Complaints, Field, Section};
+use super::diagnostic::{Diagnostic, Severity};
+use super::model::{Config, Limits, Realm, Router, Shards, SlowConsumer};
+use super::tree::Node;
+
+/// Most shards of a router: what the sets of shards in the router's tables can hold.
+const MOST_SHARDS: u64 = 64;
+
+/// What the meaning of a configuration depends on besides its text.
+pub(super) struct Surroundings<'a> {
+    /// Relative paths start here: the directory of the file.
+    pub(super) directory: &'a Path,
+    /// Looks an environment variable up.
+    pub(super) variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// What the checks of transports need to know of the rest.
+struct Scope<'a> {
+    surroundings: &'a Surroundings<'a>,
+    realms: &'a [Realm],
+    limits: &'a Limits,
+}
+
+/// Checks a whole document. The complaints may be warnings only; with an error among them there is no configuration.
+pub(super) fn check(document: &Node, surroundings: &Surroundings<'_>) -> (Option<Config>, Vec<Diagnostic>) {
+    let complaints = Complaints::default();
+    let config = node(&Field::root(document, &complaints), surroundings);
+    let complaints = complaints.into_inner();
+    let failed = complaints
+        .iter()
+        .any(|complaint| complaint.severity == Severity::Error);
+    (config.filter(|_| !failed), complaints)
+}
+
+fn node(document: &Field<'_>, surroundings: &Surroundings<'_>) -> Option<Config> {
+    let mut root = document.section("the configuration of a node")?;
+    if let Some(schema) = root.get("$schema") {
+        schema.text("the URL of a JSON schema, as text");
+    }
+    if let Some(version) = root.need("version", "\"version\": 2, the format of Crossbar.io since 2015")
+        && version.node.to_json() != 2
+    {
+        version.wrong("2 (bring an older file up to date with \"crossbar upgrade\")");
+    }
+    let (node, title) = root
+        .get("controller")
+        .and_then(|field| controller(&field))
+        .unwrap_or_default();
+    let workers = root.need("workers", "a list with one worker of type \"router\"");
+    root.finish();
+    let router = workers.and_then(|field| router_of(&field, surroundings))?;
+    Some(Config { node, title, router })
+}
+
+/// The node's id and title.
+fn controller(field: &Field<'_>) -> Option<(String, String)> {
+    let mut section = field.section("the node controller")?;
+    let id = section.or("id", String::new(), |field| identifier(field));
+    let title = section.or("options", String::new(), |field| {
+        let mut options = field.section("the controller's options")?;
+        let title = options.or("title", String::new(), |field| {
+            field.text("a title, as text").map(str::to_owned)
+        });
+        options.not_yet(&["shutdown", "enable_parallel_worker_start"]);
+        options.finish();
+        Some(title)
+    });
+    section.not_yet(&[
+        "manhole",
+        "connections",
+        "keyring",
+        "fabric",
+        "blockchain",
+        "enable_docker",
+    ]);
+    section.finish();
+    Some((id, title))
+}
+
+fn router_of(workers: &Field<'_>, surroundings: &Surroundings<'_>) -> Option<Router> {
+    let items = workers.some_items("workers of type \"router\"");
+    let mut routers = Vec::new();
+    for item in &items {
+        let Some(mut worker) = item.section("a worker") else {
+            continue;
+        };
+        let later = [
+            "container",
+            "guest",
+            "websocket-testee",
+            "proxy",
+            "hostmonitor",
+            "xbrmm",
+        ];
+        let Some(kind) = worker.need("type", "\"type\": \"router\"") else {
+            continue;
+        };
+        // The keys of other workers are not looked at: their type is what is wrong with them.
+        if kind.choice(&[("router", ())], &later).is_none() {
+            continue;
+        }
+        if !routers.is_empty() {
+            item.error(
+                "a second router worker is not supported yet; put its realms and transports into the first, which \
+                 uses all CPUs",
+            );
+        }
+        routers.push(router(worker, surroundings));
+    }
+    routers.into_iter().next()
+}
+
+fn router(mut worker: Section<'_>, surroundings: &Surroundings<'_>) -> Router {
+    let id = worker.or("id", "worker001".to_owned(), identifier);
+    let (shards, cpus) = worker.or("options", (Shards::PerCpu, Vec::new()), worker_options);
+    let limits = worker.or("limits", Limits::default(), limits);
+    let realms = match worker.need("realms", "a list with at least one realm") {
+        Some(field) => realm::realms(&field),
+        None => Vec::new(),
+    };
+    let scope = Scope {
+        surroundings,
+        realms: &realms,
+        limits: &limits,
+    };
+    let listeners = match worker.need("transports", "a list with at least one transport") {
+        Some(field) => transport::listeners(&field, &scope),
+        None => Vec::new(),
+    };
+    worker.not_yet(&["manhole", "components", "connections"]);
+    worker.finish();
+    Router {
+        id,
+        shards,
+        cpus,
+        limits,
+        realms,
+        listeners,
+    }
+}
+
+fn worker_options(field: &Field<'_>) -> Option<(Shards, Vec<usize>)> {
+    let mut options = field.section("the worker's options")?;
+    options.or("title", (), |field| field.text("a title, as text").map(drop));
+    let shards = options.or("shards", Shards::PerCpu, |field| {
+        let count = field.integer("a number of shards", 1..=MOST_SHARDS)?;
+        NonZeroUsize::new(usize::try_from(count).ok()?).map(Shards::Exactly)
+    });
+    let cpus = options.or("cpu_affinity", Vec::new(), |field| {
+        let cpus = field.some_items("CPU numbers");
+        cpus.iter()
+            .map(|cpu| count(cpu, "a CPU number", 0, 1023))
+            .collect()
+    });
+    for key in ["python", "pythonpath", "env", "extra"] {
+        if let Some(field) = options.get(key) {
+            field.error(format!(
+                "{key:?} is not supported: there is no Python worker process; remove this key"
+            ));
+        }
+    }
+    options.not_yet(&["expose_controller", "expose_shared", "disabled"]);
+    options.finish();
+    Some((shards, cpus))
+}
+
+fn limits(field: &Field<'_>) -> Option<Limits> {
+    let mut section = field.section("limits")?;
+    let defaults = Limits::default();
+    let limits = Limits {
+        nesting_depth: section.or("nesting_depth", defaults.nesting_depth, |field| {
+            count(field, "levels", 8, 128)
+        }),
+        uri_length: section.or("uri_length", defaults.uri_length, |field| {
+            count(field, "bytes", 64, 65_535)
+        }),
+        subscriptions_per_session: section.or(
+            "subscriptions_per_session",
+            defaults.subscriptions_per_session,
+            |field| count(field, "a number of subscriptions", 1, 10_000_000),
+        ),
+        registrations_per_session: section.or(
+            "registrations_per_session",
+            defaults.registrations_per_session,
+            |field| count(field, "a number of registrations", 1, 10_000_000),
+        ),
+        pending_calls_per_session: section.or(
+            "pending_calls_per_session",
+            defaults.pending_calls_per_session,
+            |field| count(field, "a number of calls", 1, 10_000_000),
+        ),
+        outbox_bytes: section.or("outbox_bytes", defaults.outbox_bytes, |field| {
+            count(field, "bytes", 65_536, 1 << 30)
+        }),
+        slow_consumer: section.or("slow_consumer", defaults.slow_consumer, |field| {
+            let policies = [
+                ("disconnect", SlowConsumer::Disconnect),
+                ("drop", SlowConsumer::Drop),
+            ];
+            field.choice(&policies, &[])
+        }),
+        handshake_timeout: section.or("handshake_timeout", defaults.handshake_timeout, |field| {
+            field
+                .integer("milliseconds", 1000..=600_000)
+                .map(Duration::from_millis)
+        }),
+    };
+    section.finish();
+    Some(limits)
+}
+
+/// A whole number in a range, as `usize`.
+fn count(field: &Field<'_>, what: &str, least: u64, most: u64) -> Option<usize> {
+    field
+        .integer(what, least..=most)
+        .and_then(|value| usize::try_from(value).ok())
+}
+
+/// An id of a configuration item, by Crossbar.io's pattern.
+fn identifier(field: &Field<'_>) -> Option<String> {
+    const PATTERN: &str = "an id of 3 to 64 lower-case letters, digits and \"_\" that begins with a letter";
+    let text = field.text(PATTERN)?;
+    let rest = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if !(3..=64).contains(&text.len())
+        || !text.starts_with(|c: char| c.is_ascii_lowercase())
+        || !text.chars().all(rest)
+    {
+        field.wrong(PATTERN);
+    }
+    Some(text.to_owned())
+}

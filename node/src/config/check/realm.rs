@@ -1,0 +1,213 @@
+//! `realms`: names, options, roles and their permissions.
+
+use crosspoint_core::options::MatchPolicy;
+
+use super::section::{Field, Section};
+use crate::config::model::{Permission, Realm, Role, UriCheck};
+
+/// The realms of a router worker.
+pub(super) fn realms(field: &Field<'_>) -> Vec<Realm> {
+    let items = field.some_items("realms");
+    let mut realms: Vec<Realm> = Vec::new();
+    for item in &items {
+        if let Some(realm) = item.section("a realm").map(|section| realm(section, &realms)) {
+            realms.push(realm);
+        }
+    }
+    realms
+}
+
+fn realm(mut section: Section<'_>, others: &[Realm]) -> Realm {
+    section.or("id", (), |field| super::identifier(field).map(drop));
+    let name = section.need("name", "the realm's name").and_then(|field| {
+        let name = realm_name(&field)?;
+        if others.iter().any(|other| other.name == name) {
+            field.error(format!(
+                "found a second realm {name:?}; expected a name that no other realm has"
+            ));
+        }
+        Some(name)
+    });
+    let options = section
+        .get("options")
+        .and_then(|field| options(&field))
+        .unwrap_or_default();
+    let roles = section
+        .get("roles")
+        .map(|field| roles(&field))
+        .unwrap_or_default();
+    section.not_yet(&["store", "stats", "inventory", "rlinks"]);
+    section.finish();
+    Realm {
+        name: name.unwrap_or_default(),
+        roles,
+        uri_check: if options.loose {
+            UriCheck::Loose
+        } else {
+            UriCheck::Strict
+        },
+        strict_request_ids: options.strict_request_ids,
+        allow_disclose: !options.refuse_disclose,
+    }
+}
+
+/// A realm's name, by Crossbar.io's pattern.
+pub(super) fn realm_name(field: &Field<'_>) -> Option<String> {
+    const PATTERN: &str = "a realm name: a letter, then 2 to 254 letters, digits, \"_\", \"-\", \"@\" or \".\", such as \"realm1\"";
+    let name = field.text(PATTERN)?;
+    let rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '@' | '.');
+    let first = name.starts_with(|c: char| c.is_ascii_alphabetic());
+    if !first || !(3..=255).contains(&name.len()) || !name.chars().all(rest) {
+        field.wrong(PATTERN);
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+/// Options that differ from what a realm does by default.
+#[derive(Default)]
+struct RealmOptions {
+    loose: bool,
+    strict_request_ids: bool,
+    refuse_disclose: bool,
+}
+
+fn options(field: &Field<'_>) -> Option<RealmOptions> {
+    let mut section = field.section("a realm's options")?;
+    if let Some(meta) = section.get("enable_meta_api")
+        && meta.boolean() == Some(true)
+    {
+        meta.warn("the meta API (wamp.session.count and the like) is not there yet; calls to it will fail");
+    }
+    section.not_yet(&["bridge_meta_api"]);
+    if let Some(chunk) = section.get("event_dispatching_chunk_size") {
+        chunk.not_yet("remove this key: a fan-out is cut into slices by time");
+    }
+    let options = RealmOptions {
+        loose: section.or("uri_check", false, |field| {
+            field.choice(&[("strict", false), ("loose", true)], &[])
+        }),
+        strict_request_ids: section.or("strict_request_ids", false, Field::boolean),
+        refuse_disclose: !section.or("allow_disclose", true, Field::boolean),
+    };
+    section.finish();
+    Some(options)
+}
+
+fn roles(field: &Field<'_>) -> Vec<Role> {
+    let mut roles: Vec<Role> = Vec::new();
+    for item in field.items("roles") {
+        let Some(mut section) = item.section("a role") else {
+            continue;
+        };
+        section.or("id", (), |field| super::identifier(field).map(drop));
+        let name = section.need("name", "the role's name").and_then(|field| {
+            let name = field.text("a role name, as text")?;
+            if name.is_empty() {
+                field.wrong("a role name of at least one letter");
+            }
+            if roles.iter().any(|role| role.name == name) {
+                field.error(format!(
+                    "found a second role {name:?}; expected a name that no other role has"
+                ));
+            }
+            Some(name.to_owned())
+        });
+        section.not_yet(&["authorizer"]);
+        let permissions = section.or("permissions", Vec::new(), |field| {
+            let items = field.items("permissions");
+            Some(
+                items
+                    .iter()
+                    .filter_map(|item| item.section("a permission").map(permission))
+                    .collect(),
+            )
+        });
+        section.finish();
+        roles.push(Role {
+            name: name.unwrap_or_default(),
+            permissions,
+        });
+    }
+    roles
+}
+
+fn permission(mut section: Section<'_>) -> Permission {
+    let uri_field = section.need("uri", "a URI or pattern, such as \"com.example.\"");
+    let policy = section.get("match").and_then(|field| {
+        let policies = [MatchPolicy::Exact, MatchPolicy::Prefix, MatchPolicy::Wildcard];
+        field.choice(&policies.map(|policy| (policy.name(), policy)), &[])
+    });
+    let (uri, policy) = uri_field
+        .and_then(|field| pattern(&field, policy))
+        .unwrap_or_default();
+    let allowed = actions(&mut section);
+    let [caller, publisher] = section.or("disclose", [false; 2], |field| {
+        let mut section = field.section("who is disclosed")?;
+        let disclosed = ["caller", "publisher"].map(|key| section.or(key, false, Field::boolean));
+        section.finish();
+        Some(disclosed)
+    });
+    // Decisions are cached wherever that pays; there is nothing to switch.
+    section.or("cache", (), |field| field.boolean().map(drop));
+    section.not_yet(&["validate"]);
+    section.finish();
+    let [call, register, publish, subscribe] = allowed;
+    Permission {
+        uri,
+        policy,
+        call,
+        register,
+        publish,
+        subscribe,
+        disclose_caller: caller,
+        disclose_publisher: publisher,
+    }
+}
+
+/// What is allowed: the object `allow`, or the same keys directly in the permission, as older files have them.
+fn actions(section: &mut Section<'_>) -> [bool; 4] {
+    const ACTIONS: [&str; 4] = ["call", "register", "publish", "subscribe"];
+    let older = ACTIONS.map(|key| section.get(key));
+    let Some(allow) = section.get("allow") else {
+        return older.map(|field| field.and_then(|field| field.boolean()).unwrap_or(false));
+    };
+    for (key, field) in ACTIONS.iter().zip(older) {
+        if let Some(field) = field {
+            field.error(format!(
+                "{key:?} stands beside \"allow\"; expected it inside of \"allow\""
+            ));
+        }
+    }
+    let Some(mut allow) = allow.section("what is allowed") else {
+        return [false; 4];
+    };
+    let allowed = ACTIONS.map(|key| allow.or(key, false, Field::boolean));
+    allow.finish();
+    allowed
+}
+
+/// The URI of a permission without its stars, and how it is compared.
+///
+/// Without `match`, Crossbar.io's stars decide: one at the end (`com.example.*`) makes a prefix, any other
+/// (`com.*.create`) a wildcard component, none an exact URI.
+fn pattern(field: &Field<'_>, policy: Option<MatchPolicy>) -> Option<(String, MatchPolicy)> {
+    let text = field.text("a URI or pattern, such as \"com.example.*\"")?;
+    if text.contains(|c: char| c.is_whitespace() || c == '#') {
+        field.wrong("a URI without white space and \"#\"");
+    }
+    let (uri, policy) = match (policy, text.strip_suffix('*')) {
+        (Some(_), _) if text.contains('*') => {
+            field.wrong("no \"*\" beside \"match\": remove either of them");
+            return None;
+        }
+        (Some(policy), _) => (text.to_owned(), policy),
+        (None, Some(prefix)) if !prefix.contains('*') => (prefix.to_owned(), MatchPolicy::Prefix),
+        (None, _) if text.contains('*') => (text.replace('*', ""), MatchPolicy::Wildcard),
+        (None, _) => (text.to_owned(), MatchPolicy::Exact),
+    };
+    if policy == MatchPolicy::Exact && uri.split('.').any(str::is_empty) {
+        field.wrong("a URI without empty components, or a \"match\" of \"prefix\" or \"wildcard\" beside it");
+    }
+    Some((uri, policy))
+}

@@ -1,0 +1,189 @@
+//! `transports`: what is spoken on which endpoint.
+
+use super::section::{Field, Section};
+use super::{Scope, access, count, endpoint, identifier, web, websocket};
+use crate::config::model::{Endpoint, Http, Listener, RawSocket, Route, Service};
+
+/// Most connections of a transport where `max_connections` is not set, as in Crossbar.io.
+const DEFAULT_MAX_CONNECTIONS: usize = 50_000;
+
+/// What a RawSocket handshake can announce at most: 2^24 bytes.
+const LARGEST_RAWSOCKET_MESSAGE: usize = 16 << 20;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    RawSocket,
+    Universal,
+    Web,
+    WebSocket,
+}
+
+/// The listening transports of a router worker.
+pub(super) fn listeners(field: &Field<'_>, scope: &Scope<'_>) -> Vec<Listener> {
+    let items = field.some_items("transports");
+    let mut listeners: Vec<Listener> = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let Some(listener) = item
+            .section("a transport")
+            .and_then(|section| listener(section, index, scope))
+        else {
+            continue;
+        };
+        if let Some(other) = listeners
+            .iter()
+            .find(|other| overlap(&other.endpoint, &listener.endpoint))
+        {
+            item.error(format!(
+                "listens where the transport {:?} listens; expected another port or path",
+                other.id
+            ));
+        }
+        if let Some(other) = listeners.iter().find(|other| other.id == listener.id) {
+            item.error(format!(
+                "found a second transport {:?}; expected an id that no other has",
+                other.id
+            ));
+        }
+        listeners.push(listener);
+    }
+    listeners
+}
+
+/// Whether two transports cannot listen at the same time.
+fn overlap(one: &Endpoint, other: &Endpoint) -> bool {
+    match (one, other) {
+        (Endpoint::Unix { path: one, .. }, Endpoint::Unix { path: other, .. }) => one == other,
+        (Endpoint::Tcp { address: one, .. }, Endpoint::Tcp { address: other, .. }) => {
+            let same_address =
+                one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+            one.port() != 0 && one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && same_address
+        }
+        _ => false,
+    }
+}
+
+fn listener(mut section: Section<'_>, index: usize, scope: &Scope<'_>) -> Option<Listener> {
+    let kinds = [
+        ("websocket", Kind::WebSocket),
+        ("rawsocket", Kind::RawSocket),
+        ("universal", Kind::Universal),
+        ("web", Kind::Web),
+    ];
+    let later = ["mqtt", "flashpolicy", "websocket.testee", "stream.testee"];
+    let kind = section
+        .need("type", "\"websocket\", \"rawsocket\", \"universal\" or \"web\"")?
+        .choice(&kinds, &later)?;
+    let id = section.or("id", format!("transport{:03}", index + 1), identifier);
+    let endpoint = section.need("endpoint", "where to listen: {\"type\": \"tcp\", \"port\": …}");
+    let endpoint = endpoint.and_then(|field| endpoint::endpoint(&field, scope.surroundings));
+    let max_connections = max_connections(&mut section);
+    let (rawsocket, http) = match kind {
+        Kind::RawSocket => (Some(rawsocket(section, scope)), None),
+        Kind::Universal => universal(section, scope),
+        Kind::Web => (None, Some(web::web(section, scope))),
+        Kind::WebSocket => {
+            let service = Service::WebSocket(websocket::websocket(section, scope));
+            (
+                None,
+                Some(web::only(vec![Route {
+                    path: "/".to_owned(),
+                    service,
+                }])),
+            )
+        }
+    };
+    Some(Listener {
+        id,
+        endpoint: endpoint?,
+        max_connections,
+        rawsocket,
+        http,
+    })
+}
+
+fn max_connections(section: &mut Section<'_>) -> usize {
+    section.or("max_connections", DEFAULT_MAX_CONNECTIONS, |field| {
+        count(field, "a number of connections", 1, 10_000_000)
+    })
+}
+
+fn rawsocket(mut section: Section<'_>, scope: &Scope<'_>) -> RawSocket {
+    let serializers = access::serializers(&mut section);
+    let access = access::access(&mut section, scope);
+    let max_message_size = section.or("options", LARGEST_RAWSOCKET_MESSAGE, |field| {
+        let mut options = field.section("RawSocket options")?;
+        let size = options.or("max_message_size", LARGEST_RAWSOCKET_MESSAGE, |field| {
+            count(field, "bytes", 512, LARGEST_RAWSOCKET_MESSAGE as u64)
+        });
+        options.finish();
+        Some(size)
+    });
+    section.not_yet(&["debug"]);
+    section.finish();
+    // The handshake can only say a power of two; as Crossbar.io does, the next larger one is announced.
+    RawSocket {
+        serializers,
+        access,
+        max_message_size: max_message_size.next_power_of_two(),
+    }
+}
+
+/// One port for everything; the first octet of a connection tells RawSocket from HTTP.
+fn universal(mut section: Section<'_>, scope: &Scope<'_>) -> (Option<RawSocket>, Option<Http>) {
+    let raw = section
+        .get("rawsocket")
+        .and_then(|field| field.section("RawSocket"));
+    let raw = raw.map(|inner| rawsocket(inner, scope));
+    let websockets = section
+        .get("websocket")
+        .and_then(|field| field.section("paths for WebSocket"));
+    let mut routes = websockets
+        .map(|paths| websocket_paths(&paths, scope))
+        .unwrap_or_default();
+    let web = section
+        .get("web")
+        .and_then(|field| field.section("a web transport"));
+    let http = match web.map(|inner| web::web(inner, scope)) {
+        None if routes.is_empty() => None,
+        None => Some(web::only(routes)),
+        Some(mut http) => {
+            for route in http.routes {
+                if routes.iter().any(|other| other.path == route.path) {
+                    let path = &route.path;
+                    section.field.error(format!(
+                        "both \"websocket\" and \"web\" serve {path:?}; expected one of them"
+                    ));
+                }
+                routes.push(route);
+            }
+            http.routes = routes;
+            Some(http)
+        }
+    };
+    if raw.is_none() && http.is_none() {
+        section
+            .field
+            .error("nothing is served here; expected \"rawsocket\", \"websocket\" or \"web\"");
+    }
+    section.not_yet(&["mqtt"]);
+    section.finish();
+    (raw, http)
+}
+
+fn websocket_paths(paths: &Section<'_>, scope: &Scope<'_>) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for (key, field) in paths.entries() {
+        let Some(path) = web::path_below(paths, "", key) else {
+            continue;
+        };
+        let Some(mut inner) = field.section("WebSocket") else {
+            continue;
+        };
+        if let Some(kind) = inner.get("type") {
+            kind.choice(&[("websocket", ())], &[]);
+        }
+        let service = Service::WebSocket(websocket::websocket(inner, scope));
+        routes.push(Route { path, service });
+    }
+    routes
+}

@@ -1,0 +1,160 @@
+//! WAMP over WebSocket: the keys of the transport, of the web service and of their `options`.
+
+use std::time::Duration;
+
+use super::section::{Field, Section};
+use super::{Scope, access, count};
+use crate::config::model::{AutoPing, WebSocket};
+
+/// The largest message or frame size that can be set, as in Crossbar.io.
+const LARGEST_MESSAGE: u64 = 64 << 20;
+
+/// Longest message where `max_message_size` is not set, as in Crossbar.io.
+const DEFAULT_MAX_MESSAGE: usize = 16 << 20;
+
+const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Reads a WebSocket transport or service, whose `type` and endpoint have been taken.
+pub(super) fn websocket(mut section: Section<'_>, scope: &Scope<'_>) -> WebSocket {
+    let serializers = access::serializers(&mut section);
+    let access = access::access(&mut section, scope);
+    section.or("url", (), |field| {
+        let url = field.text("a ws:// or wss:// URL")?;
+        if !["ws://", "wss://"].iter().any(|scheme| url.starts_with(scheme)) {
+            field.wrong("a ws:// or wss:// URL");
+        }
+        Some(())
+    });
+    let defaults = WebSocket {
+        serializers,
+        access,
+        allowed_origins: vec!["*".to_owned()],
+        allow_null_origin: true,
+        max_frame_size: DEFAULT_MAX_MESSAGE,
+        max_message_size: DEFAULT_MAX_MESSAGE,
+        open_handshake_timeout: scope.limits.handshake_timeout,
+        close_handshake_timeout: DEFAULT_CLOSE_TIMEOUT,
+        auto_ping: None,
+        tcp_nodelay: true,
+        webstatus: true,
+    };
+    section.not_yet(&["cookie", "debug"]);
+    let websocket = match section
+        .get("options")
+        .and_then(|field| field.section("WebSocket options"))
+    {
+        Some(found) => options(found, defaults),
+        None => defaults,
+    };
+    section.finish();
+    websocket
+}
+
+fn options(mut section: Section<'_>, defaults: WebSocket) -> WebSocket {
+    let allowed_origins = section.or("allowed_origins", defaults.allowed_origins, |field| {
+        let items = field.items("origins, such as [\"https://example.com\", \"*\"]");
+        Some(
+            items
+                .iter()
+                .filter_map(|item| item.text("an origin, as text").map(str::to_owned))
+                .collect(),
+        )
+    });
+    let allow_null_origin = section.or("allow_null_origin", true, Field::boolean);
+    let max_message_size = size(&mut section, "max_message_size", defaults.max_message_size);
+    let max_frame_size = size(&mut section, "max_frame_size", max_message_size);
+    let open_handshake_timeout =
+        time(&mut section, "open_handshake_timeout").unwrap_or(defaults.open_handshake_timeout);
+    let close_handshake_timeout =
+        time(&mut section, "close_handshake_timeout").unwrap_or(DEFAULT_CLOSE_TIMEOUT);
+    let auto_ping = auto_ping(&mut section);
+    let tcp_nodelay = section.or("tcp_nodelay", true, Field::boolean);
+    let webstatus = section.or("enable_webstatus", true, Field::boolean);
+    fixed(&mut section);
+    section.finish();
+    WebSocket {
+        allowed_origins,
+        allow_null_origin,
+        max_frame_size,
+        max_message_size,
+        open_handshake_timeout,
+        close_handshake_timeout,
+        auto_ping,
+        tcp_nodelay,
+        webstatus,
+        ..defaults
+    }
+}
+
+/// Options that can only have the value by which RFC 6455 and the router work anyway.
+fn fixed(section: &mut Section<'_>) {
+    section.only("enable_rfc6455", true, "there is no other version of WebSocket");
+    section.only("enable_hybi10", false, "browsers left that draft in 2011");
+    section.only("validate_utf8", true, "text frames must be UTF-8");
+    section.only("require_masked_client_frames", true, "RFC 6455 demands it");
+    section.only("mask_server_frames", false, "RFC 6455 forbids it");
+    section.only("apply_mask", true, "unmasked frames would be garbage");
+    section.only(
+        "require_websocket_subprotocol",
+        true,
+        "the subprotocol names the serializer",
+    );
+    section.only(
+        "show_server_version",
+        false,
+        "the version is not shown to strangers",
+    );
+    section.only("enable_flash_policy", false, "Flash is gone");
+    section.not_yet(&["fail_by_drop", "echo_close_codereason", "flash_policy"]);
+    for (key, instead) in [
+        ("compression", "remove this key: frames are sent uncompressed"),
+        ("external_port", "remove this key"),
+        (
+            "auto_fragment_size",
+            "remove this key, or set 0: messages are sent in one frame",
+        ),
+    ] {
+        if let Some(field) = section.get(key)
+            && field.node.to_json() != 0
+            && !field.node.asks_for_nothing()
+        {
+            field.not_yet(instead);
+        }
+    }
+}
+
+fn auto_ping(section: &mut Section<'_>) -> Option<AutoPing> {
+    let interval = time(section, "auto_ping_interval");
+    let timeout = time(section, "auto_ping_timeout");
+    let size = section.or("auto_ping_size", 12, |field| count(field, "bytes", 12, 125));
+    let restart_on_any_traffic = section.or("auto_ping_restart_on_any_traffic", true, Field::boolean);
+    interval.map(|interval| AutoPing {
+        interval,
+        timeout,
+        size,
+        restart_on_any_traffic,
+    })
+}
+
+/// A time in milliseconds; 0 and no key mean the same.
+fn time(section: &mut Section<'_>, key: &'static str) -> Option<Duration> {
+    const ONE_DAY: u64 = 86_400_000;
+    let field = section.get(key)?;
+    match field.integer("milliseconds: 0 (off), or", 0..=ONE_DAY)? {
+        0 => None,
+        // As in Crossbar.io: a small number was probably meant to be seconds.
+        1..1000 => {
+            field.wrong("milliseconds: 0 (off), or from 1000");
+            None
+        }
+        milliseconds => Some(Duration::from_millis(milliseconds)),
+    }
+}
+
+/// A size in bytes; 0, which means unlimited in Crossbar.io, is the default here.
+fn size(section: &mut Section<'_>, key: &'static str, default: usize) -> usize {
+    match section.or(key, default, |field| count(field, "bytes", 0, LARGEST_MESSAGE)) {
+        0 => default,
+        size => size,
+    }
+}

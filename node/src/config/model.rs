@@ -1,0 +1,327 @@
+//! The configuration once it has been checked: plain values with every default filled in.
+//!
+//! Nothing here knows of files, keys or JSON. An `Option` means that there are two ways to run, never that
+//! something was left out.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crosspoint_core::options::MatchPolicy;
+use crosspoint_core::payload::Format;
+
+/// A whole configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The node's id (`controller.id`).
+    pub node: String,
+    /// What the process calls itself in logs (`controller.options.title`).
+    pub title: String,
+    /// The router worker.
+    pub router: Router,
+}
+
+/// The one router of a node, whatever the number of its shards.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Router {
+    /// The worker's id.
+    pub id: String,
+    /// How many shards to run.
+    pub shards: Shards,
+    /// The CPUs that shards may be pinned to; empty means all that the process may use.
+    pub cpus: Vec<usize>,
+    /// Bounds for every session.
+    pub limits: Limits,
+    /// The realms, in the order of the file; their names are unique.
+    pub realms: Vec<Realm>,
+    /// The listening transports, in the order of the file; their endpoints are distinct.
+    pub listeners: Vec<Listener>,
+}
+
+/// How many shards a router runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shards {
+    /// One on each usable CPU.
+    PerCpu,
+    /// This many.
+    Exactly(NonZeroUsize),
+}
+
+/// Bounds on what one session or connection can make the router hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How deep lists and dictionaries of a message may nest.
+    pub nesting_depth: usize,
+    /// Longest URI, in bytes.
+    pub uri_length: usize,
+    /// Most subscriptions of a session.
+    pub subscriptions_per_session: usize,
+    /// Most registrations of a session.
+    pub registrations_per_session: usize,
+    /// Most calls of a session that wait for an answer.
+    pub pending_calls_per_session: usize,
+    /// Bytes that may wait to be sent to one client.
+    pub outbox_bytes: usize,
+    /// What happens to a client whose outbox is full.
+    pub slow_consumer: SlowConsumer,
+    /// From the connection to a HELLO that is accepted.
+    pub handshake_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            nesting_depth: 128,
+            uri_length: 1024,
+            subscriptions_per_session: 100_000,
+            registrations_per_session: 100_000,
+            pending_calls_per_session: 10_000,
+            outbox_bytes: 4 << 20,
+            slow_consumer: SlowConsumer::Disconnect,
+            handshake_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What happens to a client that does not read what it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlowConsumer {
+    /// Its connection is closed.
+    Disconnect,
+    /// Events for it are dropped, counted and reported; replies never are.
+    Drop,
+}
+
+/// One realm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Realm {
+    /// Its URI.
+    pub name: String,
+    /// Its roles; their names are unique.
+    pub roles: Vec<Role>,
+    /// How URIs of messages are checked.
+    pub uri_check: UriCheck,
+    /// Whether request ids must be 1, 2, 3…
+    pub strict_request_ids: bool,
+    /// Whether `disclose_me` of a client is honoured; otherwise it is refused.
+    pub allow_disclose: bool,
+}
+
+/// How strictly the URIs in messages are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UriCheck {
+    /// Components of lower-case letters, digits and underscores.
+    Strict,
+    /// Components of anything but white space, `.` and `#`.
+    Loose,
+}
+
+/// One role of a realm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// Its name: what WELCOME says as `authrole`.
+    pub name: String,
+    /// What its sessions may do; what no permission names is denied.
+    pub permissions: Vec<Permission>,
+}
+
+/// What a role may do with the URIs that match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// The URI or pattern, with the star of Crossbar.io's short form removed.
+    pub uri: String,
+    /// How `uri` is compared.
+    pub policy: MatchPolicy,
+    /// Whether its sessions may call.
+    pub call: bool,
+    /// Whether its sessions may register.
+    pub register: bool,
+    /// Whether its sessions may publish.
+    pub publish: bool,
+    /// Whether its sessions may subscribe.
+    pub subscribe: bool,
+    /// Whether callees always learn who calls.
+    pub disclose_caller: bool,
+    /// Whether subscribers always learn who publishes.
+    pub disclose_publisher: bool,
+}
+
+/// One listening transport: an endpoint and what is spoken there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listener {
+    /// Its id.
+    pub id: String,
+    /// Where it listens.
+    pub endpoint: Endpoint,
+    /// Most connections at a time, over all shards.
+    pub max_connections: usize,
+    /// Set where RawSocket is served.
+    pub rawsocket: Option<RawSocket>,
+    /// Set where HTTP, and so possibly WebSocket, is served.
+    pub http: Option<Http>,
+}
+
+/// Where a transport listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A TCP port. Port 0 lets the system choose one, for tests.
+    Tcp {
+        /// Address and port.
+        address: SocketAddr,
+        /// Connections that may wait to be accepted.
+        backlog: u32,
+    },
+    /// A Unix domain socket.
+    Unix {
+        /// Its path; a socket file left over from before is replaced.
+        path: PathBuf,
+        /// Connections that may wait to be accepted.
+        backlog: u32,
+    },
+}
+
+/// RawSocket on a transport.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawSocket {
+    /// The serializers that are offered.
+    pub serializers: Vec<Format>,
+    /// Who may join.
+    pub access: Access,
+    /// Longest message that is taken, in bytes: a power of two from 512 to 16 MiB, as the handshake announces it.
+    pub max_message_size: usize,
+}
+
+/// Who may join over a transport. Sessions without credentials are all there is so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The role of sessions that join without credentials.
+    pub role: String,
+    /// The realm that they are put in; `None` leaves the choice to them.
+    pub realm: Option<String>,
+    /// Their authid; `None` draws one for each session.
+    pub authid: Option<String>,
+}
+
+/// HTTP on a transport.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    /// What is served where; the longest path that fits a request decides. Paths are unique.
+    pub routes: Vec<Route>,
+    /// Whether each request is logged at `info` rather than at `debug`.
+    pub access_log: bool,
+    /// How long a connection may stay without a request.
+    pub idle_timeout: Duration,
+}
+
+/// One entry of the routes of a transport.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// The path: `/`, or `/a/b` without a slash at its end.
+    pub path: String,
+    /// What answers there and below.
+    pub service: Service,
+}
+
+/// What answers on a path.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Service {
+    /// WAMP over WebSocket.
+    WebSocket(WebSocket),
+    /// Files of a directory.
+    Static(StaticFiles),
+    /// A fixed JSON value.
+    Json(JsonValue),
+    /// A redirect to this URL (status 302).
+    Redirect(String),
+    /// The built-in demo.
+    Demo,
+    /// Nothing: status 404.
+    Nothing,
+}
+
+/// WAMP over WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebSocket {
+    /// The serializers that are offered.
+    pub serializers: Vec<Format>,
+    /// Who may join.
+    pub access: Access,
+    /// Patterns of origins that may connect; `*` stands for any text.
+    pub allowed_origins: Vec<String>,
+    /// Whether the origin `null` may connect (pages from files).
+    pub allow_null_origin: bool,
+    /// Longest frame that is taken, in bytes.
+    pub max_frame_size: usize,
+    /// Longest message that is taken, in bytes.
+    pub max_message_size: usize,
+    /// From the connection to the complete HTTP request.
+    pub open_handshake_timeout: Duration,
+    /// From our close frame to the client's.
+    pub close_handshake_timeout: Duration,
+    /// Set where idle clients are sent pings.
+    pub auto_ping: Option<AutoPing>,
+    /// Whether TCP_NODELAY is set.
+    pub tcp_nodelay: bool,
+    /// Whether a plain GET is answered with a page that explains how to connect.
+    pub webstatus: bool,
+}
+
+/// Pings that the router sends by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AutoPing {
+    /// Time between pings.
+    pub interval: Duration,
+    /// Time for the pong before the connection is closed; `None` waits for ever.
+    pub timeout: Option<Duration>,
+    /// Bytes of payload in each ping.
+    pub size: usize,
+    /// Whether anything that arrives counts as a sign of life, so that busy clients are not pinged.
+    pub restart_on_any_traffic: bool,
+}
+
+/// Files of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticFiles {
+    /// The directory, absolute or relative to the working directory.
+    pub directory: PathBuf,
+    /// Whether a directory without `index.html` is answered with a list of its files.
+    pub listing: bool,
+    /// Content types by file name extension (lower case, without the dot).
+    pub mime_types: Vec<(String, String)>,
+    /// How long clients may keep a file; `None` says nothing to them about it.
+    pub cache_timeout: Option<Duration>,
+    /// The file of the directory that answers where there is no other.
+    pub default_file: Option<String>,
+}
+
+/// A fixed JSON value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonValue {
+    /// The body, encoded.
+    pub body: String,
+    /// Whether pages of other origins may read it.
+    pub allow_cross_origin: bool,
+    /// Whether clients are asked not to keep it.
+    pub discourage_caching: bool,
+}
+
+impl Http {
+    /// The route that answers `path` (a request's path without its query): the longest that it lies on.
+    pub fn route(&self, path: &str) -> Option<&Route> {
+        self.routes
+            .iter()
+            .filter(|route| route.covers(path))
+            .max_by_key(|route| route.path.len())
+    }
+}
+
+impl Route {
+    /// Whether `path` is this route's path or lies below it.
+    pub fn covers(&self, path: &str) -> bool {
+        self.path == "/"
+            || path
+                .strip_prefix(self.path.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
