@@ -28,6 +28,14 @@ impl MatchPolicy {
             Self::Wildcard => "wildcard",
         }
     }
+
+    /// The opposite of [`MatchPolicy::name`].
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Exact, Self::Prefix, Self::Wildcard]
+            .into_iter()
+            .find(|value| value.name() == name)
+    }
 }
 
 /// Which callee of a shared registration gets a call.
@@ -58,6 +66,20 @@ impl InvokePolicy {
             Self::Last => "last",
         }
     }
+
+    /// The opposite of [`InvokePolicy::name`].
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::Single,
+            Self::RoundRobin,
+            Self::Random,
+            Self::First,
+            Self::Last,
+        ]
+        .into_iter()
+        .find(|value| value.name() == name)
+    }
 }
 
 /// What CANCEL does to the callee.
@@ -80,6 +102,14 @@ impl CancelMode {
             Self::Kill => "kill",
             Self::KillNoWait => "killnowait",
         }
+    }
+
+    /// The opposite of [`CancelMode::name`].
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Skip, Self::Kill, Self::KillNoWait]
+            .into_iter()
+            .find(|value| value.name() == name)
     }
 }
 

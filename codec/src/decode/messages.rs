@@ -1,0 +1,154 @@
+//! Every message by its type, and the messages of a session's life (specification, "Messages").
+
+use bytestring::ByteString;
+use crosspoint_core::ids::{RequestId, SessionId};
+use crosspoint_core::message::{
+    Abort, Authenticate, Challenge, Error, Goodbye, Hello, Message, RequestKind, Welcome, code,
+};
+use crosspoint_core::value::Dict;
+
+use super::envelope::{Envelope, Shape};
+use crate::error::DecodeError;
+use crate::read::{Reader, Token};
+
+/// The message of type `code`.
+pub(super) fn shape(code: u64) -> Option<Shape> {
+    let (name, least, most) = match code {
+        code::HELLO => ("HELLO", 3, 3),
+        code::WELCOME => ("WELCOME", 3, 3),
+        code::ABORT => ("ABORT", 3, 5),
+        code::CHALLENGE => ("CHALLENGE", 3, 3),
+        code::AUTHENTICATE => ("AUTHENTICATE", 3, 3),
+        code::GOODBYE => ("GOODBYE", 3, 3),
+        code::ERROR => ("ERROR", 5, 7),
+        code::PUBLISH => ("PUBLISH", 4, 6),
+        code::PUBLISHED => ("PUBLISHED", 3, 3),
+        code::SUBSCRIBE => ("SUBSCRIBE", 4, 4),
+        code::SUBSCRIBED => ("SUBSCRIBED", 3, 3),
+        code::UNSUBSCRIBE => ("UNSUBSCRIBE", 3, 4),
+        code::UNSUBSCRIBED => ("UNSUBSCRIBED", 2, 3),
+        code::EVENT => ("EVENT", 4, 6),
+        code::CALL => ("CALL", 4, 6),
+        code::CANCEL => ("CANCEL", 3, 3),
+        code::RESULT => ("RESULT", 3, 5),
+        code::REGISTER => ("REGISTER", 4, 4),
+        code::REGISTERED => ("REGISTERED", 3, 3),
+        code::UNREGISTER => ("UNREGISTER", 3, 4),
+        code::UNREGISTERED => ("UNREGISTERED", 2, 3),
+        code::INVOCATION => ("INVOCATION", 4, 6),
+        code::INTERRUPT => ("INTERRUPT", 3, 3),
+        code::YIELD => ("YIELD", 3, 5),
+        code::EVENT_RECEIVED => ("EVENT_RECEIVED", 2, 2),
+        _ => return None,
+    };
+    Some(Shape { name, least, most })
+}
+
+/// Whether options or details announce that the payload is one opaque value.
+pub(super) fn transparent(rest: &Dict) -> bool {
+    rest.get("enc_algo").is_some()
+}
+
+impl<'a, R: Reader<'a>> Envelope<'a, R> {
+    /// Reads the elements behind the type.
+    pub(super) fn message(&mut self, code: u64) -> Result<Message, DecodeError> {
+        match code {
+            code::HELLO => self.hello().map(Message::Hello),
+            code::WELCOME => self.welcome().map(Message::Welcome),
+            code::ABORT => self.abort().map(Message::Abort),
+            code::CHALLENGE => self.challenge().map(Message::Challenge),
+            code::AUTHENTICATE => self.authenticate().map(Message::Authenticate),
+            code::GOODBYE => self.goodbye().map(Message::Goodbye),
+            code::ERROR => self.error().map(Message::Error),
+            code::PUBLISH => self.publish().map(Message::Publish),
+            code::PUBLISHED => self.published().map(Message::Published),
+            code::SUBSCRIBE => self.subscribe().map(Message::Subscribe),
+            code::SUBSCRIBED => self.subscribed().map(Message::Subscribed),
+            code::UNSUBSCRIBE => self.unsubscribe().map(Message::Unsubscribe),
+            code::UNSUBSCRIBED => self.unsubscribed().map(Message::Unsubscribed),
+            code::EVENT => self.event().map(Message::Event),
+            code::EVENT_RECEIVED => self.event_received().map(Message::EventReceived),
+            code::CALL => self.call().map(Message::Call),
+            code::CANCEL => self.cancel().map(Message::Cancel),
+            code::RESULT => self.result().map(Message::Result),
+            code::REGISTER => self.register().map(Message::Register),
+            code::REGISTERED => self.registered().map(Message::Registered),
+            code::UNREGISTER => self.unregister().map(Message::Unregister),
+            code::UNREGISTERED => self.unregistered().map(Message::Unregistered),
+            code::INVOCATION => self.invocation().map(Message::Invocation),
+            code::INTERRUPT => self.interrupt().map(Message::Interrupt),
+            code::YIELD => self.yield_message().map(Message::Yield),
+            _ => Err(DecodeError::UnknownType(code)),
+        }
+    }
+
+    fn hello(&mut self) -> Result<Hello, DecodeError> {
+        let realm = match self.element("Realm")? {
+            Token::Null => ByteString::new(),
+            token => self.text(token)?,
+        };
+        Ok(Hello {
+            realm,
+            details: self.dict_element("Details")?,
+        })
+    }
+
+    fn welcome(&mut self) -> Result<Welcome, DecodeError> {
+        Ok(Welcome {
+            session: self.id_element("Session", SessionId)?,
+            details: self.dict_element("Details")?,
+        })
+    }
+
+    fn abort(&mut self) -> Result<Abort, DecodeError> {
+        Ok(Abort {
+            details: self.dict_element("Details")?,
+            reason: self.text_element("Reason")?,
+            payload: self.payload(false)?,
+        })
+    }
+
+    fn challenge(&mut self) -> Result<Challenge, DecodeError> {
+        Ok(Challenge {
+            method: self.text_element("AuthMethod")?,
+            extra: self.dict_element("Extra")?,
+        })
+    }
+
+    fn authenticate(&mut self) -> Result<Authenticate, DecodeError> {
+        Ok(Authenticate {
+            signature: self.text_element("Signature")?,
+            extra: self.dict_element("Extra")?,
+        })
+    }
+
+    fn goodbye(&mut self) -> Result<Goodbye, DecodeError> {
+        Ok(Goodbye {
+            details: self.dict_element("Details")?,
+            reason: self.text_element("Reason")?,
+        })
+    }
+
+    fn error(&mut self) -> Result<Error, DecodeError> {
+        let kind = self.element("REQUEST.Type")?;
+        let kind = match &kind {
+            Token::Int(16) => RequestKind::Publish,
+            Token::Int(32) => RequestKind::Subscribe,
+            Token::Int(34) => RequestKind::Unsubscribe,
+            Token::Int(48) => RequestKind::Call,
+            Token::Int(64) => RequestKind::Register,
+            Token::Int(66) => RequestKind::Unregister,
+            Token::Int(68) => RequestKind::Invocation,
+            other => return Err(self.unexpected("the type of a request", other)),
+        };
+        let request = self.id_element("REQUEST.Request", RequestId)?;
+        let details = self.dict_element("Details")?;
+        Ok(Error {
+            kind,
+            request,
+            error: self.text_element("Error")?,
+            payload: self.payload(transparent(&details))?,
+            details,
+        })
+    }
+}

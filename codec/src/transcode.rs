@@ -1,0 +1,129 @@
+//! From one serializer to another, without a tree of values in between.
+
+use bytes::{Bytes, BytesMut};
+use crosspoint_core::payload::{Format, Payload};
+
+use crate::error::Malformed;
+use crate::read::{CborReader, JsonReader, MsgPackReader, Reader, Token, TokenOf};
+use crate::text::text_of_binary;
+use crate::write::{CborWriter, JsonWriter, MsgPackWriter, Writer};
+
+/// The same payload in the form of `to`; a payload that has it already shares its bytes with the result.
+///
+/// Integers stay integers and floats floats, and what one of the serializers cannot say becomes the nearest
+/// thing that it can:
+///
+/// | from | to | |
+/// |---|---|---|
+/// | byte string | JSON | `"\u0000"` and base64, also as a key |
+/// | `"\u0000"` and base64 | MessagePack, CBOR | byte string, but text as a key |
+/// | NaN, infinity | JSON | null |
+/// | key that is not text | JSON | the text of its JSON: 1 becomes `"1"` |
+/// | integer beyond 64 bits | any | float |
+/// | undefined, MessagePack ext type 0 of one byte | any | null |
+/// | MessagePack timestamp | any | seconds since 1970, a float only where there is a fraction |
+/// | other MessagePack extension | any | byte string, without the type |
+/// | CBOR tag | any | the value inside |
+#[must_use]
+pub fn transcode(payload: &Payload, to: Format) -> Payload {
+    if payload.format == to || payload.is_empty() {
+        return payload.clone();
+    }
+    let mut out = BytesMut::with_capacity(payload.len() + payload.len() / 4);
+    let mut translated = |value: &Bytes| {
+        if value.is_empty() {
+            return Bytes::new();
+        }
+        match to {
+            Format::Json => copy_encoded(payload.format, value, &mut JsonWriter::new(&mut out)),
+            Format::MsgPack => copy_encoded(payload.format, value, &mut MsgPackWriter::new(&mut out)),
+            Format::Cbor => copy_encoded(payload.format, value, &mut CborWriter::new(&mut out)),
+        }
+        out.split().freeze()
+    };
+    Payload {
+        format: to,
+        args: translated(&payload.args),
+        kwargs: translated(&payload.kwargs),
+    }
+}
+
+/// Writes the value that `encoded` is in `format`.
+///
+/// A payload is well-formed by its invariants. One that is not, which only a fault of this router could bring
+/// about, is written as null: what surrounds it stays readable.
+pub(crate) fn copy_encoded<W: Writer>(format: Format, encoded: &[u8], writer: &mut W) {
+    if format == W::FORMAT {
+        return writer.raw(encoded);
+    }
+    let start = writer.mark();
+    let copied = match format {
+        Format::Json => JsonReader::new(encoded)
+            .map_err(|_| Malformed::Utf8)
+            .and_then(|mut reader| copy_value(&mut reader, writer)),
+        Format::MsgPack => copy_value(&mut MsgPackReader::new(encoded), writer),
+        Format::Cbor => copy_value(&mut CborReader::new(encoded), writer),
+    };
+    if copied.is_err() {
+        debug_assert!(false, "a payload in {} is not well-formed", format.name());
+        writer.rewind(start);
+        writer.null();
+    }
+}
+
+/// Copies one value. The depth was limited when the payload was decoded.
+fn copy_value<'a, R: Reader<'a>, W: Writer>(reader: &mut R, writer: &mut W) -> Result<(), Malformed> {
+    let token = reader.token()?;
+    copy_from(token, reader, writer)
+}
+
+/// Copies the value that begins with `token`.
+fn copy_from<'a, R: Reader<'a>, W: Writer>(
+    token: TokenOf<'a, R>,
+    reader: &mut R,
+    writer: &mut W,
+) -> Result<(), Malformed> {
+    match token {
+        Token::Null => writer.null(),
+        Token::Bool(value) => writer.bool(value),
+        Token::Int(value) => writer.int(value),
+        Token::UInt(value) => writer.uint(value),
+        Token::Float(value) => writer.float(value),
+        Token::Str(text) => writer.str(&text),
+        Token::Bytes(bytes) => writer.bytes(&bytes),
+        Token::List(mut scope) => {
+            let open = writer.begin_list();
+            let mut count = 0;
+            while reader.more(&mut scope)? {
+                copy_value(reader, writer)?;
+                count += 1;
+            }
+            writer.end_list(open, count);
+        }
+        Token::Map(mut scope) => {
+            let open = writer.begin_map();
+            let mut count = 0;
+            while reader.more(&mut scope)? {
+                copy_key(reader, writer)?;
+                copy_value(reader, writer)?;
+                count += 1;
+            }
+            writer.end_map(open, count);
+        }
+    }
+    Ok(())
+}
+
+fn copy_key<'a, R: Reader<'a>, W: Writer>(reader: &mut R, writer: &mut W) -> Result<(), Malformed> {
+    match reader.key()? {
+        Token::Str(text) => writer.key(&text),
+        token if W::FORMAT != Format::Json => copy_from(token, reader, writer)?,
+        Token::Bytes(bytes) => writer.key(&text_of_binary(&bytes)),
+        token => {
+            let mut key = BytesMut::new();
+            copy_from(token, reader, &mut JsonWriter::new(&mut key))?;
+            writer.key(&String::from_utf8_lossy(&key));
+        }
+    }
+    Ok(())
+}
