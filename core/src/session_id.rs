@@ -8,8 +8,11 @@
 //! with nothing to retry. It hides places and load from users; it is not a cipher, and an id is no secret:
 //! nothing may be granted to whoever knows one.
 //!
-//! 35 random bits clash with probability n^2 / 2^36 among n sessions of one shard, so the shard draws again
-//! when an id is taken.
+//! The random number need not be random, for the permutation makes it look so: a shard that counts from a
+//! random start never gives an id twice. Numbers drawn anew for each of n sessions of a shard clash with
+//! probability n^2 / 2^36.
+
+use core::fmt;
 
 use crate::ids::{ID_MAX, SessionId, ShardId};
 
@@ -38,9 +41,16 @@ pub struct Location {
 }
 
 /// Makes and reads session ids.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SessionIds {
     round_keys: [u64; ROUNDS],
+}
+
+impl fmt::Debug for SessionIds {
+    /// Without the keys, which must not get into logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionIds").finish_non_exhaustive()
+    }
 }
 
 impl SessionIds {
@@ -99,8 +109,8 @@ impl SessionIds {
     }
 }
 
-/// A permutation of words whose every output bit depends on every input bit (constants: MurmurHash3's
-/// finalizer, "Mix13" of Stafford).
+/// A permutation of words whose every output bit depends on every input bit: MurmurHash3's finalizer with the
+/// constants of SplitMix64.
 const fn mix(mut word: u64) -> u64 {
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
