@@ -3,6 +3,9 @@
 //! It is read far enough to tell a WebSocket upgrade from a request for somebody else, to whom the connection
 //! is then handed over together with the bytes read so far. Bodies are not looked at.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 pub use httparse::Header;
 
@@ -134,10 +137,20 @@ impl<'head, 'buf> RequestHead<'head, 'buf> {
         }))
     }
 
-    /// The target without its query.
+    /// The path of the target: without the query and, should the client have written it as to a proxy
+    /// (RFC 9112 section 3.2.2), without scheme and host.
     #[must_use]
     pub fn path(&self) -> &'buf str {
-        self.target.split_once('?').map_or(self.target, |(path, _)| path)
+        let target = self
+            .target
+            .split_once('?')
+            .map_or(self.target, |(target, _)| target);
+        match target.split_once("://") {
+            Some(("http" | "https" | "ws" | "wss", rest)) => {
+                rest.find('/').map_or("/", |slash| &rest[slash..])
+            }
+            _ => target,
+        }
     }
 
     /// The query without its question mark, if there is one.

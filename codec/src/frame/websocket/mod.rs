@@ -13,6 +13,8 @@ mod fragments;
 pub mod handshake;
 mod mask;
 mod subprotocol;
+#[cfg(test)]
+pub(in crate::frame) mod tests;
 
 pub use close::close_payload;
 pub use decoder::{Decoder, Incoming};

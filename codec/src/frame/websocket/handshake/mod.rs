@@ -3,6 +3,8 @@
 mod client;
 mod origin;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use client::{ClientHandshake, Established, UpgradeError};
 pub use origin::Origins;

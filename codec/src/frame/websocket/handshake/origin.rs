@@ -87,3 +87,88 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
     }
     rest.ends_with(last)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn allows(pattern: &str, origin: &str) -> bool {
+        Origins::new([pattern], false).allows(origin.as_bytes())
+    }
+
+    #[test]
+    fn a_pattern_sees_scheme_host_and_port() {
+        let cases = [
+            ("*", "http://any.example:1", true),
+            ("*", "chrome-extension://abcdef", true),
+            ("*://example.com:*", "https://example.com", true),
+            ("*://example.com:*", "http://example.com:8080", true),
+            ("*://example.com:*", "http://sub.example.com", false),
+            ("*://example.com:*", "http://example.com.evil.org", false),
+            ("http://example.com:80", "http://example.com", true),
+            ("https://example.com:443", "https://example.com", true),
+            ("https://example.com:443", "http://example.com", false),
+            ("https://example.com", "https://example.com", true),
+            ("https://example.com", "https://example.com:443", false),
+            ("https://*.example.com:443", "https://a.b.example.com", true),
+            ("HTTPS://Example.com", "https://example.COM", true),
+            ("http://[::1]:80", "http://[::1]", true),
+            ("http://[::1]:*", "http://[::1]:8080", true),
+            ("http://localhost:*", "http://localhost:3000", true),
+            ("http://localhost:*", "http://localhost.evil.org:3000", false),
+            ("", "http://example.com", false),
+        ];
+        for (pattern, origin, expected) in cases {
+            assert_eq!(allows(pattern, origin), expected, "{pattern} on {origin}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_origin_is_not_allowed_even_by_a_star() {
+        let no_origins = [
+            "",
+            "example.com",
+            "http://",
+            "://a",
+            "http://a/b",
+            "http://u@a",
+            "http://a b",
+            "ht tp://a",
+        ];
+        for no_origin in no_origins {
+            assert!(!allows("*", no_origin), "{no_origin}");
+        }
+        assert!(!Origins::default().allows(b"http://\xff"));
+    }
+
+    #[test]
+    fn null_is_allowed_by_its_own_option() {
+        assert!(!allows("*", "null"));
+        assert!(!allows("null", "null"));
+        assert!(Origins::new([""; 0], true).allows(b"null"));
+        assert!(Origins::default().allows(b"null"));
+    }
+
+    /// The definition: `*` takes nothing, or one octet and goes on.
+    fn by_definition(pattern: &[u8], text: &[u8]) -> bool {
+        match (pattern.split_first(), text.split_first()) {
+            (None, None) => true,
+            (Some((b'*', rest)), None) => by_definition(rest, text),
+            (Some((b'*', rest)), Some((_, behind))) => {
+                by_definition(rest, text) || by_definition(pattern, behind)
+            }
+            (Some((wanted, rest)), Some((octet, behind))) => wanted == octet && by_definition(rest, behind),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn matching_equals_its_definition(pattern in "[ab*]{0,8}", text in "[ab]{0,10}") {
+            let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+            prop_assert_eq!(matches(pattern, text), by_definition(pattern, text));
+        }
+    }
+}
