@@ -1,1 +1,29 @@
-//! To be described.
+//! One core's runtime: what turns the rules of `core` and the bytes of `codec` into a router that serves
+//! connections, and many such cores into one router.
+//!
+//! - [`Shard`]: connections' bytes in, the router's rules, connections' bytes out. [`Wire`] is its seam to the
+//!   transports.
+//! - [`Mesh`]: the mailboxes through which shards talk.
+//! - [`rt`]: the tasks and threads that drive shards, on glommio; the only module that names it. Without the
+//!   feature `glommio` there is none, and whoever owns a [`Shard`] drives it: tests and benchmarks do.
+//! - [`Counters`]: what a shard counts, for any thread to read.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod config;
+mod counters;
+mod mesh;
+mod outbox;
+mod shard;
+mod signal;
+mod table;
+mod wheel;
+mod wire;
+
+pub use clock::{Clock, MonotonicClock};
+pub use config::{FRAME_COST, SLICE, ShardConfig, SlowConsumer};
+pub use counters::{Counter, Counters, PostCounters};
+pub use mesh::{Mailbox, Mesh, MeshLimits};
+pub use shard::{Flushed, Shard, ShardRc};
+pub use signal::Event;
+pub use wire::{Attach, PauseReason, Wire};

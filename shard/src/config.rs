@@ -1,0 +1,57 @@
+//! Limits and policies of a shard, and why their defaults are what they are.
+
+use std::time::Duration;
+
+/// What a shard is told at start.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// Bytes queued to one connection from which on it gets no more events; see [`SlowConsumer`]. Counted are
+    /// the frames, shared or not, and [`FRAME_COST`] for each. Replies and control frames may use as much
+    /// again before the connection is closed. A frame is taken or refused whole, so that one message of any
+    /// allowed size passes; the bound is therefore exceeded by at most one frame.
+    pub outbox_bytes: usize,
+    /// What happens to a subscriber whose outbox is full.
+    pub slow_consumer: SlowConsumer,
+    /// A connection whose peer takes none of what is queued for this long is closed.
+    pub stall_timeout: Duration,
+    /// How the bytes of a message are read: limits of the codec.
+    pub decode: crosspoint_codec::Limits,
+}
+
+impl Default for ShardConfig {
+    /// 4 MiB is what a subscriber of a thousand events of 400 bytes a second misses in ten seconds: a pause of
+    /// a garbage collector or a radio link passes, a reader that is too slow does not go on for minutes. The
+    /// stall timeout is thirty seconds because nothing less tells a dead peer from a sleepy one.
+    fn default() -> Self {
+        Self {
+            outbox_bytes: 4 << 20,
+            slow_consumer: SlowConsumer::Disconnect,
+            stall_timeout: Duration::from_secs(30),
+            decode: crosspoint_codec::Limits::default(),
+        }
+    }
+}
+
+/// What happens to a subscriber that reads more slowly than events come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlowConsumer {
+    /// Its connection is closed: it knows that it missed something, and may come back.
+    Disconnect,
+    /// It misses events, which are counted; its replies are never among them.
+    Drop,
+}
+
+/// What a queued frame costs beside its bytes.
+pub const FRAME_COST: usize = size_of::<bytes::Bytes>();
+
+/// Frames in one vectored write: more bring nothing (the cost per frame is flat from 16 on).
+pub(crate) const SLICES_MAX: usize = 64;
+
+/// Connections that one slice of flushing writes to, at 3 to 5 microseconds each.
+pub(crate) const FLUSH_CONNECTIONS_MAX: usize = 256;
+
+/// Envelopes that one slice of the mailbox pump takes.
+pub(crate) const PUMP_BATCHES_MAX: usize = 256;
+
+/// How long a slice of work goes on before other tasks and the reactor get their turn.
+pub const SLICE: Duration = Duration::from_millis(1);

@@ -1,0 +1,209 @@
+//! The mesh: one mailbox per shard, into which all others post.
+//!
+//! Invariants:
+//! - From one shard to another, messages arrive in the order in which they were posted, whether the mailbox was
+//!   full in between or not. Nothing is said about different pairs.
+//! - Posting never blocks and never fails: what a full mailbox does not take waits at the sender.
+//! - What one shard posts to another during one turn travels as one [`Envelope`]: one slot, at most one wake-up.
+//! - A mailbox over its limit of bytes is visible to all shards ([`Mesh::over_limit`]), whose readers then pause.
+//!   Mailboxes themselves are always emptied, so shards that wait for each other cannot lock up.
+//! - A sleeping shard is woken at most once until it has run: wake-ups never pile up, which glommio's 16-bit
+//!   reference count of a task could not take.
+//!
+//! A shard here is any member of the mesh: one core's executor, or the control plane's thread.
+
+mod mailbox;
+mod postman;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+
+use crossbeam_channel::{Sender, TrySendError, bounded};
+use crosspoint_core::ids::{SHARDS_MAX, ShardId};
+use crosspoint_core::peer::PeerMessage;
+
+pub use mailbox::Mailbox;
+pub(crate) use postman::Postman;
+
+/// What one shard posted to another during one turn.
+#[derive(Debug)]
+pub(crate) struct Envelope {
+    pub(crate) from: ShardId,
+    /// What the messages hold, by [`cost`].
+    pub(crate) bytes: usize,
+    pub(crate) messages: Vec<PeerMessage>,
+}
+
+// Each mailbox has a thousand places for these.
+const _: () = assert!(size_of::<Envelope>() <= 40);
+
+/// Bounds of every mailbox.
+#[derive(Clone, Copy, Debug)]
+pub struct MeshLimits {
+    /// Envelopes that a mailbox holds before they wait at their senders.
+    pub envelopes: usize,
+    /// Bytes posted to a mailbox and not yet taken out, those that wait at their senders included, above which
+    /// the readers of all shards pause. They go on below half of it.
+    pub bytes: usize,
+}
+
+impl Default for MeshLimits {
+    /// 16 MiB is a hundred thousand small events, which a shard handles within some tenths of a second; a
+    /// mailbox that holds more is not a burst but a shard that is behind.
+    fn default() -> Self {
+        Self {
+            envelopes: 1024,
+            bytes: 16 << 20,
+        }
+    }
+}
+
+/// All mailboxes, as their senders see them.
+#[derive(Debug)]
+pub struct Mesh {
+    inboxes: Box<[Inbox]>,
+    limits: MeshLimits,
+    /// One bit for each mailbox that was seen over its limit and not yet seen below half of it.
+    over: AtomicU64,
+}
+
+/// The senders' side of one mailbox; on cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Inbox {
+    sender: Sender<Envelope>,
+    bytes: AtomicUsize,
+    /// Set by the receiver when it is about to wait, taken by the one sender that wakes it.
+    sleeping: AtomicBool,
+    /// Locked only to wake, and when the receiver's task changes or ends. Held while waking, so that nobody
+    /// wakes a task whose executor is gone.
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Mesh {
+    /// A mesh of `shards`, with the mailbox of each, in the order of their numbers.
+    ///
+    /// # Panics
+    /// If `shards` is above [`SHARDS_MAX`].
+    #[must_use]
+    pub fn new(shards: u16, limits: MeshLimits) -> (Arc<Self>, Vec<Mailbox>) {
+        assert!(shards <= SHARDS_MAX, "{shards} shards");
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..shards).map(|_| bounded(limits.envelopes)).unzip();
+        let inbox = |sender| Inbox {
+            sender,
+            bytes: AtomicUsize::new(0),
+            sleeping: AtomicBool::new(false),
+            waker: Mutex::new(None),
+        };
+        let mesh = Arc::new(Self {
+            inboxes: senders.into_iter().map(inbox).collect(),
+            limits,
+            over: AtomicU64::new(0),
+        });
+        let mailboxes = (0..shards).zip(receivers);
+        let mailboxes =
+            mailboxes.map(|(me, receiver)| Mailbox::new(ShardId(me), Arc::clone(&mesh), receiver));
+        let mailboxes = mailboxes.collect();
+        (mesh, mailboxes)
+    }
+
+    /// The number of shards.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.inboxes.len() as u16
+    }
+
+    /// A shard whose mailbox holds too much, so that readers should pause; one load where there is none.
+    #[must_use]
+    pub fn over_limit(&self) -> Option<ShardId> {
+        let mut over = self.over.load(Ordering::Relaxed);
+        while over != 0 {
+            let shard = ShardId(over.trailing_zeros() as u16);
+            if self.inbox(shard).bytes.load(Ordering::Relaxed) > self.limits.bytes / 2 {
+                return Some(shard);
+            }
+            // A sender may have set the bit again just now: its next envelope repeats that.
+            self.over.fetch_and(!(1 << shard.0), Ordering::Relaxed);
+            over &= over - 1;
+        }
+        None
+    }
+
+    fn inbox(&self, shard: ShardId) -> &Inbox {
+        &self.inboxes[usize::from(shard.0)]
+    }
+
+    /// Counts bytes that are on their way to `to`, wherever they wait.
+    fn charge(&self, to: ShardId, bytes: usize) {
+        let before = self.inbox(to).bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes > self.limits.bytes {
+            self.over.fetch_or(1 << to.0, Ordering::Relaxed);
+        }
+    }
+
+    fn discharge(&self, to: ShardId, bytes: usize) {
+        self.inbox(to).bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What became of an envelope.
+enum Posted {
+    /// It is in the mailbox, and its receiver is awake or will be.
+    Taken { woken: bool },
+    /// The mailbox is full.
+    Full(Envelope),
+    /// The receiver has ended.
+    Lost(Envelope),
+}
+
+impl Inbox {
+    fn post(&self, envelope: Envelope) -> Posted {
+        match self.sender.try_send(envelope) {
+            Ok(()) => Posted::Taken {
+                woken: self.wake_if_sleeping(),
+            },
+            Err(TrySendError::Full(envelope)) => Posted::Full(envelope),
+            Err(TrySendError::Disconnected(envelope)) => Posted::Lost(envelope),
+        }
+    }
+
+    /// The receiver sets `sleeping` and then looks into the mailbox once more; a sender posts and then looks at
+    /// `sleeping`. With a fence between the two on both sides, at least one sees the other.
+    fn wake_if_sleeping(&self) -> bool {
+        fence(Ordering::SeqCst);
+        let wake = self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::Relaxed);
+        if wake && let Some(waker) = &*self.waker.lock().unwrap_or_else(PoisonError::into_inner) {
+            waker.wake_by_ref();
+        }
+        wake
+    }
+
+    fn register(&self, waker: Option<Waker>) {
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = waker;
+    }
+}
+
+/// Bytes that a message holds while it waits: its place, what usually hangs on it, and its payload.
+fn cost(message: &PeerMessage) -> usize {
+    /// The message itself, URIs, options: rounded up, since counting them exactly would cost more than they do.
+    const FIXED: usize = 256;
+    let payload = match message {
+        PeerMessage::Publication(publication) => publication.payload.len(),
+        PeerMessage::Invoke(invoke) | PeerMessage::Bounce(invoke) => invoke.payload.len(),
+        PeerMessage::Reply(reply) => reply.payload.len(),
+        PeerMessage::Subscribe { .. }
+        | PeerMessage::Unsubscribe { .. }
+        | PeerMessage::Interest(_)
+        | PeerMessage::Register(_)
+        | PeerMessage::Unregister { .. }
+        | PeerMessage::RegisterRefused { .. }
+        | PeerMessage::Procedure { .. }
+        | PeerMessage::Revoked { .. }
+        | PeerMessage::Ack { .. }
+        | PeerMessage::Cancel { .. } => 0,
+    };
+    FIXED + payload
+}

@@ -1,0 +1,197 @@
+//! What is queued to one connection.
+//!
+//! Invariants: frames leave whole and in order; an empty outbox holds no heap memory, so that an idle
+//! connection costs none.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use bytes::Bytes;
+
+use crate::config::{FRAME_COST, SLICES_MAX};
+
+/// Frames that wait to be written, most of them shared with other outboxes.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    frames: VecDeque<Bytes>,
+    /// Bytes of the first frame that are written already.
+    written: usize,
+    cost: usize,
+}
+
+/// What one write achieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wrote {
+    /// Bytes that the kernel took.
+    pub(crate) bytes: usize,
+    /// It would have taken no more: wait until it says that it would.
+    pub(crate) blocked: bool,
+}
+
+impl Outbox {
+    pub(crate) fn push(&mut self, frame: Bytes) {
+        debug_assert!(
+            !frame.is_empty(),
+            "an empty frame would look like a blocked write"
+        );
+        self.cost += frame.len() + FRAME_COST;
+        self.frames.push_back(frame);
+    }
+
+    /// What is queued, in bytes, with [`FRAME_COST`] for each frame; a frame counts in full until it is gone.
+    pub(crate) fn cost(&self) -> usize {
+        self.cost
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Drops everything.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Offers the oldest frames to `write`, in one call.
+    ///
+    /// # Errors
+    /// Those of `write`, but for `WouldBlock` and `Interrupted`, which mean that nothing was taken; and `WriteZero`.
+    pub(crate) fn write(
+        &mut self,
+        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<Wrote> {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let mut offered = 0;
+        let count = self.frames.len().min(SLICES_MAX);
+        for (at, (slice, frame)) in slices.iter_mut().zip(&self.frames).enumerate() {
+            let rest = if at == 0 { &frame[self.written..] } else { frame };
+            *slice = IoSlice::new(rest);
+            offered += rest.len();
+        }
+        let taken = match write(&slices[..count]) {
+            Ok(0) if offered > 0 => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(taken) => taken.min(offered),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            // Nothing is known to block: the next attempt finds out.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return Ok(Wrote {
+                    bytes: 0,
+                    blocked: false,
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        self.advance(taken);
+        Ok(Wrote {
+            bytes: taken,
+            blocked: taken < offered,
+        })
+    }
+
+    fn advance(&mut self, mut taken: usize) {
+        while let Some(frame) = self.frames.front() {
+            let rest = frame.len() - self.written;
+            if taken < rest {
+                self.written += taken;
+                return;
+            }
+            taken -= rest;
+            self.written = 0;
+            self.cost -= frame.len() + FRAME_COST;
+            self.frames.pop_front();
+        }
+        self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbox(frames: &[&'static [u8]]) -> Outbox {
+        let mut outbox = Outbox::default();
+        for frame in frames {
+            outbox.push(Bytes::from_static(frame));
+        }
+        outbox
+    }
+
+    /// A kernel that takes `room` bytes and says that it would block when it has none.
+    fn take(room: usize, into: &mut Vec<u8>) -> impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize> {
+        move |bufs| {
+            if room == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let all: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
+            let taken = room.min(all.len());
+            into.extend_from_slice(&all[..taken]);
+            Ok(taken)
+        }
+    }
+
+    #[test]
+    fn every_way_to_cut_writes_keeps_the_bytes_in_order() {
+        for room in 1..=12 {
+            let mut outbox = outbox(&[b"abc", b"d", b"efghij"]);
+            let mut out = Vec::new();
+            while !outbox.is_empty() {
+                let wrote = outbox.write(take(room, &mut out)).unwrap();
+                assert_eq!(wrote.blocked, !outbox.is_empty());
+            }
+            assert_eq!(out, b"abcdefghij");
+            assert_eq!(outbox.cost(), 0);
+        }
+    }
+
+    #[test]
+    fn a_full_kernel_takes_nothing_and_nothing_is_lost() {
+        let mut outbox = outbox(&[b"abc"]);
+        let cost = outbox.cost();
+        let mut out = Vec::new();
+        assert_eq!(
+            outbox.write(take(0, &mut out)).unwrap(),
+            Wrote {
+                bytes: 0,
+                blocked: true
+            }
+        );
+        assert_eq!(outbox.cost(), cost);
+        assert_eq!(cost, 3 + FRAME_COST);
+    }
+
+    #[test]
+    fn one_write_offers_a_bounded_number_of_frames() {
+        let mut outbox = Outbox::default();
+        for _ in 0..SLICES_MAX + 1 {
+            outbox.push(Bytes::from_static(b"x"));
+        }
+        let wrote = outbox.write(|bufs| Ok(bufs.len())).unwrap();
+        assert_eq!(
+            wrote,
+            Wrote {
+                bytes: SLICES_MAX,
+                blocked: false
+            }
+        );
+        assert!(!outbox.is_empty());
+    }
+
+    #[test]
+    fn an_emptied_outbox_holds_no_memory() {
+        let mut outbox = outbox(&[b"abc", b"def"]);
+        outbox.write(take(100, &mut Vec::new())).unwrap();
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.frames.capacity(), 0);
+    }
+
+    #[test]
+    fn errors_pass_through() {
+        let mut outbox = outbox(&[b"abc"]);
+        let error = outbox
+            .write(|_| Err(io::ErrorKind::ConnectionReset.into()))
+            .unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        let error = outbox.write(|_| Ok(0)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WriteZero);
+    }
+}

@@ -1,0 +1,305 @@
+//! One core's part of the router: connections' bytes in, the rules of `core`, connections' bytes out.
+//!
+//! A [`Shard`] does no I/O of its own and waits for nothing. Transports call it with what they read and are asked
+//! through [`Wire`](crate::Wire) to write; the tasks of its executor call [`take_mail`](Shard::take_mail),
+//! [`flush`](Shard::flush) and [`run_timers`](Shard::run_timers) when their signals say so. A test calls them
+//! itself, with a clock of its own.
+//!
+//! Invariants:
+//! - The effects of one step are carried out before the next step begins, so an event is queued to all its
+//!   receivers or to none, and nothing comes between.
+//! - Posts to other shards leave before the socket writes of the same turn.
+//! - A reply is queued, replaced by an error, or its connection is closed with a count; it is never just missing.
+
+mod flush;
+mod frames;
+mod queue;
+mod timing;
+
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::mem;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use crosspoint_codec::decode;
+use crosspoint_core::effect::{Effect, Effects};
+use crosspoint_core::ids::{ConnKey, ShardId};
+use crosspoint_core::message::Message;
+use crosspoint_core::router::Router;
+use crosspoint_core::time::Time;
+
+use crate::clock::Clock;
+use crate::config::{PUMP_BATCHES_MAX, ShardConfig};
+use crate::counters::Counters;
+use crate::mesh::{Mailbox, Mesh, Postman};
+use crate::outbox::Outbox;
+use crate::signal::{Event, Signal};
+use crate::table::{Connection, Phase, Table};
+use crate::wheel::{Timer, Wheel};
+use crate::wire::{Attach, PauseReason};
+
+pub use flush::Flushed;
+
+/// A shard as the tasks of its executor share it. Nothing may be awaited while it is borrowed.
+pub type ShardRc = Rc<RefCell<Shard>>;
+
+/// See the [module](self).
+pub struct Shard {
+    me: ShardId,
+    router: Router,
+    config: ShardConfig,
+    clock: Box<dyn Clock>,
+    counters: Arc<Counters>,
+    table: Table,
+    postman: Postman,
+    /// Kept between steps for its memory.
+    effects: Effects,
+    /// Messages that a step made up in the name of a connection's peer, for the steps to come.
+    answers: VecDeque<(ConnKey, Message)>,
+    dirty: VecDeque<ConnKey>,
+    wheel: Wheel,
+    /// When to see whether a blocked connection made progress.
+    stalls: BinaryHeap<Reverse<(Time, ConnKey)>>,
+    /// When the timer task wakes up by itself.
+    planned: Option<Time>,
+    signals: Rc<Signals>,
+    stopping: Rc<Event>,
+}
+
+/// What the shard's own tasks wait for.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    /// There is something to flush or to send.
+    pub(crate) flush: Signal,
+    /// A deadline came up that is earlier than planned.
+    pub(crate) timer: Signal,
+}
+
+impl Shard {
+    /// The shard `me` of `mesh`, without connections. `router` is its router.
+    #[must_use]
+    pub fn new(
+        me: ShardId,
+        mesh: Arc<Mesh>,
+        router: Router,
+        clock: Box<dyn Clock>,
+        config: ShardConfig,
+    ) -> Self {
+        let counters = Arc::new(Counters::new(mesh.shards()));
+        Self {
+            me,
+            router,
+            config,
+            table: Table::default(),
+            postman: Postman::new(me, mesh, Arc::clone(&counters)),
+            counters,
+            effects: Effects::default(),
+            answers: VecDeque::new(),
+            dirty: VecDeque::new(),
+            wheel: Wheel::new(clock.now()),
+            stalls: BinaryHeap::new(),
+            clock,
+            planned: None,
+            signals: Rc::default(),
+            stopping: Rc::default(),
+        }
+    }
+
+    /// Which shard this is.
+    #[must_use]
+    pub fn id(&self) -> ShardId {
+        self.me
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// A new connection, whose transport is ready for messages.
+    pub fn attach(&mut self, attach: Attach) -> ConnKey {
+        let now = self.clock.now();
+        let key = self.router.open(now, attach.access);
+        let connection = Connection {
+            wire: attach.wire,
+            format: attach.format,
+            framing: attach.framing,
+            phase: Phase::Open,
+            dirty: false,
+            blocked: false,
+            watched: false,
+            peer_max_bytes: attach.peer_max_bytes,
+            outbox: Outbox::default(),
+            progress: now,
+            timer: Timer::default(),
+        };
+        self.table.insert(key, connection);
+        self.replan();
+        key
+    }
+
+    /// One WAMP message of the connection's peer, without its frame.
+    pub fn receive(&mut self, conn: ConnKey, message: Bytes) {
+        let Some(connection) = self.table.get(conn) else {
+            return;
+        };
+        if connection.phase != Phase::Open {
+            return;
+        }
+        self.counters.received.one();
+        self.counters.received_bytes.add(message.len() as u64);
+        match decode(connection.format, &message, &self.config.decode) {
+            Ok(message) => self.step(|router, now, fx| router.message(now, conn, message, fx)),
+            Err(error) => {
+                self.counters.malformed.one();
+                let text = error.to_string();
+                self.step(|router, now, fx| router.violation(now, conn, &text, fx));
+            }
+        }
+    }
+
+    /// Queues a frame of the transport's own, such as a pong.
+    pub fn queue(&mut self, conn: ConnKey, frame: Bytes) {
+        self.push_reply(conn, frame);
+    }
+
+    /// Ends the connection from the transport's side, after a violation of its rules or a close handshake:
+    /// what is queued is written, `last` behind it, and then the transport is closed. The session hears of it
+    /// when the transport is gone.
+    pub fn finish(&mut self, conn: ConnKey, last: Option<Bytes>) {
+        self.close_after(conn, last);
+    }
+
+    /// The transport is gone.
+    pub fn detach(&mut self, conn: ConnKey) {
+        if self.table.remove(conn).is_some() {
+            self.step(|router, now, fx| router.lost(now, conn, fx));
+        }
+    }
+
+    /// The kernel takes more of the connection's bytes again.
+    pub fn writable(&mut self, conn: ConnKey) {
+        if let Some(connection) = self.table.get_mut(conn) {
+            connection.blocked = false;
+            self.mark_dirty(conn);
+        }
+    }
+
+    /// Why the connection's reader should wait: it asks again after a turn of the reactor, or a millisecond.
+    #[must_use]
+    pub fn pause(&self, conn: ConnKey) -> Option<PauseReason> {
+        if let Some(shard) = self.postman.mesh().over_limit() {
+            self.counters.pauses_mailbox.one();
+            return Some(PauseReason::Mailbox(shard));
+        }
+        let unread = self.table.get(conn)?.outbox.cost();
+        // Events alone never get this far, so a slow subscriber can still unsubscribe.
+        if unread > self.config.outbox_bytes / 2 * 3 {
+            self.counters.pauses_unread.one();
+            return Some(PauseReason::Unread);
+        }
+        None
+    }
+
+    /// Sets the connection's timer, in place of what it was set to: [`Wire::timer`](crate::Wire::timer) is called `after` this
+    /// time, or up to 50 ms later. Cheap enough for every message.
+    pub fn set_timer(&mut self, conn: ConnKey, after: Duration) {
+        if let Some(connection) = self.table.get_mut(conn) {
+            self.wheel
+                .set(&mut connection.timer, conn, self.clock.now(), after);
+            self.replan();
+        }
+    }
+
+    /// Stops the connection's timer.
+    pub fn clear_timer(&mut self, conn: ConnKey) {
+        if let Some(connection) = self.table.get_mut(conn) {
+            Wheel::clear(&mut connection.timer);
+        }
+    }
+
+    /// Says GOODBYE to all sessions and turns new ones away. Listeners, which wait for
+    /// [`stopping`](Self::stopping), close.
+    pub fn begin_shutdown(&mut self) {
+        if !self.stopping.is_set() {
+            self.stopping.set();
+            self.step(Router::shutdown);
+        }
+    }
+
+    /// Set once a shutdown began.
+    #[must_use]
+    pub fn stopping(&self) -> Rc<Event> {
+        Rc::clone(&self.stopping)
+    }
+
+    /// Whether no connection is left and nothing waits to be posted.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.router.connections() == 0 && self.postman.is_empty()
+    }
+
+    /// Tells all transports to close, whatever is still queued to them.
+    pub fn abandon(&mut self) {
+        for conn in self.table.keys() {
+            self.close_now(conn);
+        }
+    }
+
+    /// Handles envelopes of the mailbox for `budget` at most, one envelope at least. Whether more may be there.
+    pub fn take_mail(&mut self, mailbox: &mut Mailbox, budget: Duration) -> bool {
+        let end = self.clock.now().after(budget);
+        for _ in 0..PUMP_BATCHES_MAX {
+            let Some(envelope) = mailbox.take() else {
+                return false;
+            };
+            self.counters.mail_batches.one();
+            self.counters.mail_messages.add(envelope.messages.len() as u64);
+            for message in envelope.messages {
+                self.step(|router, now, fx| router.peer(now, envelope.from, message, fx));
+            }
+            if self.clock.now() >= end {
+                break;
+            }
+        }
+        true
+    }
+
+    pub(crate) fn signals(&self) -> Rc<Signals> {
+        Rc::clone(&self.signals)
+    }
+
+    /// One step of the router and all that follows from it.
+    fn step(&mut self, step: impl FnOnce(&mut Router, Time, &mut Effects)) {
+        let now = self.clock.now();
+        let mut effects = mem::take(&mut self.effects);
+        step(&mut self.router, now, &mut effects);
+        self.apply(&mut effects);
+        while let Some((conn, message)) = self.answers.pop_front() {
+            self.router.message(now, conn, message, &mut effects);
+            self.apply(&mut effects);
+        }
+        self.effects = effects;
+        self.replan();
+    }
+
+    fn apply(&mut self, effects: &mut Effects) {
+        for effect in effects.list.drain(..) {
+            match effect {
+                Effect::Send { to, message } => self.send(to, &message),
+                Effect::Deliver { event, receivers } => self.deliver(&event, &effects.receivers[receivers]),
+                Effect::Post { to, message } => {
+                    self.postman.post(to, message);
+                    self.signals.flush.raise();
+                }
+                Effect::Close { conn, reason } => self.close_for(conn, reason),
+            }
+        }
+        effects.clear();
+    }
+}

@@ -1,0 +1,187 @@
+//! Queueing to connections: what is taken, what is dropped, and who is closed for it.
+
+use bytes::Bytes;
+use crosspoint_codec::frame::{Framing, websocket};
+use crosspoint_core::effect::Close;
+use crosspoint_core::ids::ConnKey;
+use crosspoint_core::ids::RequestId;
+use crosspoint_core::message::{Error, Event, Invocation, Message, RequestKind};
+use crosspoint_core::payload::Payload;
+use crosspoint_core::value::Dict;
+
+use super::Shard;
+use super::frames::{Encoded, EventFrames};
+use crate::config::SlowConsumer;
+use crate::table::{Connection, Phase};
+
+/// The answer to what does not fit (specification, "Predefined URIs").
+const PAYLOAD_SIZE_EXCEEDED: &str = "wamp.error.payload_size_exceeded";
+
+impl Shard {
+    /// Queues one message to one connection.
+    pub(super) fn send(&mut self, to: ConnKey, message: &Message) {
+        let Some(connection) = self.open(to) else { return };
+        let max_bytes = connection.peer_max_bytes;
+        let encoded = Encoded::new(connection.format, connection.framing, message);
+        match encoded.for_peer(max_bytes) {
+            Some(frame) => {
+                self.counters.sent.one();
+                self.push_reply(to, frame.clone());
+            }
+            None => self.too_large(to, message),
+        }
+    }
+
+    /// Queues one event to its receivers.
+    pub(super) fn deliver(&mut self, event: &Event, receivers: &[ConnKey]) {
+        let mut frames = EventFrames::new(event);
+        for &to in receivers {
+            let Some(connection) = self.open(to) else { continue };
+            let max_bytes = connection.peer_max_bytes;
+            match frames
+                .get(connection.format, connection.framing)
+                .for_peer(max_bytes)
+            {
+                Some(frame) => self.push_event(to, frame.clone()),
+                None => self.counters.events_dropped_large.one(),
+            }
+        }
+        self.counters.event_encodings.add(frames.made());
+    }
+
+    /// A message that its receiver does not take: whoever waits for an answer gets one.
+    fn too_large(&mut self, to: ConnKey, message: &Message) {
+        match message {
+            // More results may follow, and the last one answers the call.
+            Message::Result(result) if result.details.progress => self.counters.dropped_large.one(),
+            Message::Result(result) => self.refuse_call(to, result.request),
+            Message::Error(Error {
+                kind: RequestKind::Call,
+                request,
+                payload,
+                ..
+            }) if !payload.is_empty() => {
+                self.refuse_call(to, *request);
+            }
+            Message::Invocation(Invocation { request, .. }) => {
+                self.counters.replies_too_large.one();
+                self.answers
+                    .push_back((to, size_exceeded(RequestKind::Invocation, *request)));
+            }
+            _ => self.counters.dropped_large.one(),
+        }
+    }
+
+    fn refuse_call(&mut self, to: ConnKey, request: RequestId) {
+        self.counters.replies_too_large.one();
+        self.send(to, &size_exceeded(RequestKind::Call, request));
+    }
+
+    fn push_event(&mut self, to: ConnKey, frame: Bytes) {
+        let limit = self.config.outbox_bytes;
+        let Some(connection) = self.table.get_mut(to) else {
+            return;
+        };
+        if connection.outbox.cost() < limit {
+            connection.outbox.push(frame);
+            self.counters.events.one();
+            self.mark_dirty(to);
+            return;
+        }
+        match self.config.slow_consumer {
+            SlowConsumer::Drop => self.counters.events_dropped_slow.one(),
+            SlowConsumer::Disconnect => self.close_slow(to),
+        }
+    }
+
+    /// Queues what is never dropped.
+    pub(super) fn push_reply(&mut self, to: ConnKey, frame: Bytes) {
+        let limit = self.config.outbox_bytes.saturating_mul(2);
+        let Some(connection) = self.open(to) else { return };
+        if connection.outbox.cost() < limit {
+            connection.outbox.push(frame);
+            self.mark_dirty(to);
+        } else {
+            self.close_slow(to);
+        }
+    }
+
+    fn close_slow(&mut self, conn: ConnKey) {
+        self.counters.closed_slow.one();
+        tracing::info!(
+            shard = self.me.0,
+            conn = conn.slot,
+            "connection closed: its peer reads too slowly"
+        );
+        self.close_now(conn);
+    }
+
+    /// The router is done with the connection.
+    pub(super) fn close_for(&mut self, conn: ConnKey, reason: Close) {
+        let Some(connection) = self.open(conn) else { return };
+        let last = match connection.framing {
+            Framing::WebSocket => Some(websocket_close(reason)),
+            Framing::RawSocket => None,
+        };
+        self.close_after(conn, last);
+    }
+
+    /// Closes the connection once everything queued is written, `last` included.
+    pub(super) fn close_after(&mut self, conn: ConnKey, last: Option<Bytes>) {
+        let Some(connection) = self.open(conn) else { return };
+        connection.phase = Phase::Closing;
+        if let Some(last) = last {
+            connection.outbox.push(last);
+        }
+        self.mark_dirty(conn);
+    }
+
+    /// Closes the connection at once, whatever is queued.
+    pub(super) fn close_now(&mut self, conn: ConnKey) {
+        if let Some(connection) = self.table.get_mut(conn)
+            && connection.phase != Phase::Closed
+        {
+            connection.phase = Phase::Closed;
+            connection.outbox.clear();
+            connection.wire.close();
+        }
+    }
+
+    /// The connection is to be flushed, unless the kernel takes nothing from it now.
+    pub(super) fn mark_dirty(&mut self, conn: ConnKey) {
+        if let Some(connection) = self.table.get_mut(conn)
+            && !connection.dirty
+            && !connection.blocked
+        {
+            connection.dirty = true;
+            self.dirty.push_back(conn);
+            self.signals.flush.raise();
+        }
+    }
+
+    fn open(&mut self, conn: ConnKey) -> Option<&mut Connection> {
+        self.table
+            .get_mut(conn)
+            .filter(|connection| connection.phase == Phase::Open)
+    }
+}
+
+fn size_exceeded(kind: RequestKind, request: RequestId) -> Message {
+    Message::Error(Error {
+        kind,
+        request,
+        details: Dict::default(),
+        error: PAYLOAD_SIZE_EXCEEDED.into(),
+        payload: Payload::EMPTY,
+    })
+}
+
+fn websocket_close(reason: Close) -> Bytes {
+    use websocket::CloseCode;
+    let (code, text) = match reason {
+        Close::Normal => (CloseCode::Normal, "session closed"),
+        Close::Violation => (CloseCode::Protocol, "protocol violation"),
+        Close::Shutdown => (CloseCode::Away, "router shuts down"),
+    };
+    websocket::close(code, text)
+}

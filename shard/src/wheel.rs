@@ -1,0 +1,204 @@
+//! One timer for each connection: a hashed wheel of ticks.
+//!
+//! Invariants: a timer never fires early, and at most one tick late. Setting one again, which happens with every
+//! message of a connection, costs a comparison: the wheel learns of a later deadline when the old one comes up.
+//! Only moving a deadline forward adds an entry.
+
+use std::time::Duration;
+
+use crosspoint_core::ids::ConnKey;
+use crosspoint_core::time::Time;
+
+/// The resolution of connections' timers.
+pub(crate) const TICK: Duration = Duration::from_millis(50);
+
+/// Ticks until the wheel comes round: entries further ahead are passed over once every 25.6 s.
+const SLOTS: usize = 512;
+
+const NANOS_PER_TICK: u64 = TICK.as_nanos() as u64;
+
+/// Where a connection's timer stands; part of its entry in the table.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timer {
+    /// The tick at which it fires; 0: it is not set.
+    due: u64,
+    /// The tick at which the wheel looks at it; 0: it does not.
+    listed: u64,
+}
+
+/// The wheel's entries; each connection's [`Timer`] says what they are worth.
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    slots: Box<[Vec<Entry>]>,
+    /// The last tick that was handled.
+    tick: u64,
+    len: usize,
+}
+
+/// A tick at which a connection's timer is to be looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// The connection, which may be gone by then.
+    pub(crate) conn: ConnKey,
+    tick: u64,
+}
+
+impl Wheel {
+    pub(crate) fn new(now: Time) -> Self {
+        Self {
+            slots: (0..SLOTS).map(|_| Vec::new()).collect(),
+            tick: now.0 / NANOS_PER_TICK,
+            len: 0,
+        }
+    }
+
+    /// Sets the timer of `conn` to fire `after` this time, in place of what it was set to.
+    pub(crate) fn set(&mut self, timer: &mut Timer, conn: ConnKey, now: Time, after: Duration) {
+        if self.len == 0 {
+            self.tick = now.0 / NANOS_PER_TICK;
+        }
+        // Rounded up, so that the tick begins when the time is over.
+        timer.due = now.after(after).0.div_ceil(NANOS_PER_TICK).max(self.tick + 1);
+        if timer.listed == 0 || timer.due < timer.listed {
+            self.list(timer, conn);
+        }
+    }
+
+    /// Stops a timer.
+    pub(crate) fn clear(timer: &mut Timer) {
+        timer.due = 0;
+    }
+
+    /// When [`advance`](Self::advance) is to be called next: at the next tick, if there is any entry.
+    pub(crate) fn next(&self) -> Option<Time> {
+        (self.len > 0).then(|| Time((self.tick + 1).saturating_mul(NANOS_PER_TICK)))
+    }
+
+    /// Takes out the entries whose tick has come; [`fires`](Self::fires) then says what each is worth.
+    pub(crate) fn take_due(&mut self, now: Time) -> Vec<Entry> {
+        let until = now.0 / NANOS_PER_TICK;
+        let mut due = Vec::new();
+        // After a long sleep one round over the wheel finds everything.
+        let first = (self.tick + 1).max((until + 1).saturating_sub(SLOTS as u64));
+        for tick in first..=until {
+            let slot = &mut self.slots[(tick % SLOTS as u64) as usize];
+            due.extend(slot.extract_if(.., |entry| entry.tick <= until));
+        }
+        self.len -= due.len();
+        self.tick = self.tick.max(until);
+        due
+    }
+
+    /// Whether the timer that `entry` was made for is over. If it was set to a later time, it is listed again.
+    pub(crate) fn fires(&mut self, timer: &mut Timer, entry: Entry) -> bool {
+        if timer.listed != entry.tick {
+            return false;
+        }
+        timer.listed = 0;
+        if timer.due > self.tick {
+            self.list(timer, entry.conn);
+            return false;
+        }
+        std::mem::take(&mut timer.due) > 0
+    }
+
+    fn list(&mut self, timer: &mut Timer, conn: ConnKey) {
+        timer.listed = timer.due;
+        self.keep(Entry {
+            conn,
+            tick: timer.due,
+        });
+    }
+
+    fn keep(&mut self, entry: Entry) {
+        self.slots[(entry.tick % SLOTS as u64) as usize].push(entry);
+        self.len += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONN: ConnKey = ConnKey {
+        slot: 0,
+        generation: 0,
+    };
+
+    /// Runs the wheel up to `until_ms` in steps of one tick and returns when the timer fired.
+    fn fired_at(wheel: &mut Wheel, timer: &mut Timer, from_ms: u64, until_ms: u64) -> Vec<u64> {
+        let mut fired = Vec::new();
+        for ms in (from_ms..=until_ms).step_by(10) {
+            for entry in wheel.take_due(at(ms)) {
+                if wheel.fires(timer, entry) {
+                    fired.push(ms);
+                }
+            }
+        }
+        fired
+    }
+
+    fn at(ms: u64) -> Time {
+        Time::default().after(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn a_timer_fires_once_not_early_and_at_most_a_tick_late() {
+        for after in [0, 1, 49, 50, 51, 1000, 25_590, 25_600, 25_610, 60_000] {
+            let (mut wheel, mut timer) = (Wheel::new(at(0)), Timer::default());
+            wheel.set(&mut timer, CONN, at(70), Duration::from_millis(after));
+            let fired = fired_at(&mut wheel, &mut timer, 70, 90_000);
+            assert_eq!(fired.len(), 1, "after {after} ms");
+            let late = fired[0].checked_sub(70 + after).unwrap();
+            assert!(late <= 60, "after {after} ms: {late} ms late");
+            assert_eq!(wheel.next(), None);
+        }
+    }
+
+    #[test]
+    fn setting_a_timer_again_moves_it_and_adds_no_entries() {
+        let (mut wheel, mut timer) = (Wheel::new(at(0)), Timer::default());
+        for ms in (0..5_000).step_by(10) {
+            wheel.set(&mut timer, CONN, at(ms), Duration::from_secs(1));
+            assert!(wheel.len <= 1);
+            assert_eq!(fired_at(&mut wheel, &mut timer, ms, ms), [0_u64; 0]);
+        }
+        assert_eq!(fired_at(&mut wheel, &mut timer, 5_000, 10_000), [6_000]);
+    }
+
+    #[test]
+    fn a_timer_moved_forward_fires_at_the_new_time_only() {
+        let (mut wheel, mut timer) = (Wheel::new(at(0)), Timer::default());
+        wheel.set(&mut timer, CONN, at(0), Duration::from_secs(10));
+        wheel.set(&mut timer, CONN, at(0), Duration::from_secs(1));
+        assert_eq!(fired_at(&mut wheel, &mut timer, 0, 20_000), [1_000]);
+    }
+
+    #[test]
+    fn a_cleared_timer_does_not_fire() {
+        let (mut wheel, mut timer) = (Wheel::new(at(0)), Timer::default());
+        wheel.set(&mut timer, CONN, at(0), Duration::from_secs(1));
+        Wheel::clear(&mut timer);
+        assert!(fired_at(&mut wheel, &mut timer, 0, 2_000).is_empty());
+        assert_eq!(wheel.next(), None);
+    }
+
+    #[test]
+    fn a_long_sleep_finds_what_came_up_meanwhile() {
+        let (mut wheel, mut timer) = (Wheel::new(at(0)), Timer::default());
+        wheel.set(&mut timer, CONN, at(0), Duration::from_secs(3));
+        assert_eq!(
+            fired_at(&mut wheel, &mut timer, 1_000_000, 1_000_000),
+            [1_000_000]
+        );
+    }
+
+    #[test]
+    fn a_wheel_without_timers_asks_for_no_tick() {
+        let mut wheel = Wheel::new(at(0));
+        assert_eq!(wheel.next(), None);
+        let mut timer = Timer::default();
+        wheel.set(&mut timer, CONN, at(1_000_000), Duration::from_secs(1));
+        assert!(wheel.next().unwrap() > at(1_000_000));
+    }
+}
