@@ -331,7 +331,10 @@ fn nothing_is_decoded_after_a_close_frame_or_an_error() {
             "{ended:?}"
         );
         assert!(decoder.is_done());
-        assert!(format!("{decoder:?}").contains("fragments: None"), "what was begun takes no memory");
+        assert!(
+            format!("{decoder:?}").contains("fragments: None"),
+            "what was begun takes no memory"
+        );
         assert_eq!(decoder.next(&mut buf), Ok(None));
         assert!(buf.is_empty(), "what comes late takes no memory");
     }
