@@ -109,12 +109,13 @@ pub struct Realm {
 }
 
 /// How strictly the URIs in messages are checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UriCheck {
+    /// Components of anything but white space, `.` and `#`.
+    #[default]
+    Loose,
     /// Components of lower-case letters, digits and underscores.
     Strict,
-    /// Components of anything but white space, `.` and `#`.
-    Loose,
 }
 
 /// One role of a realm.
@@ -251,8 +252,6 @@ pub struct WebSocket {
     pub allowed_origins: Vec<String>,
     /// Whether the origin `null` may connect (pages from files).
     pub allow_null_origin: bool,
-    /// Longest frame that is taken, in bytes.
-    pub max_frame_size: usize,
     /// Longest message that is taken, in bytes.
     pub max_message_size: usize,
     /// From the connection to the complete HTTP request.

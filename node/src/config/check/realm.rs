@@ -41,11 +41,7 @@ fn realm(mut section: Section<'_>, others: &[Realm]) -> Realm {
     Realm {
         name: name.unwrap_or_default(),
         roles,
-        uri_check: if options.loose {
-            UriCheck::Loose
-        } else {
-            UriCheck::Strict
-        },
+        uri_check: options.uri_check,
         strict_request_ids: options.strict_request_ids,
         allow_disclose: !options.refuse_disclose,
     }
@@ -67,7 +63,7 @@ pub(super) fn realm_name(field: &Field<'_>) -> Option<String> {
 /// Options that differ from what a realm does by default.
 #[derive(Default)]
 struct RealmOptions {
-    loose: bool,
+    uri_check: UriCheck,
     strict_request_ids: bool,
     refuse_disclose: bool,
 }
@@ -84,8 +80,8 @@ fn options(field: &Field<'_>) -> Option<RealmOptions> {
         chunk.not_yet("remove this key: a fan-out is cut into slices by time");
     }
     let options = RealmOptions {
-        loose: section.or("uri_check", false, |field| {
-            field.choice(&[("strict", false), ("loose", true)], &[])
+        uri_check: section.or("uri_check", UriCheck::Loose, |field| {
+            field.choice(&[("strict", UriCheck::Strict), ("loose", UriCheck::Loose)], &[])
         }),
         strict_request_ids: section.or("strict_request_ids", false, Field::boolean),
         refuse_disclose: !section.or("allow_disclose", true, Field::boolean),

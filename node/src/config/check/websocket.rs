@@ -30,7 +30,6 @@ pub(super) fn websocket(mut section: Section<'_>, scope: &Scope<'_>) -> WebSocke
         access,
         allowed_origins: vec!["*".to_owned()],
         allow_null_origin: true,
-        max_frame_size: DEFAULT_MAX_MESSAGE,
         max_message_size: DEFAULT_MAX_MESSAGE,
         open_handshake_timeout: scope.limits.handshake_timeout,
         close_handshake_timeout: DEFAULT_CLOSE_TIMEOUT,
@@ -62,7 +61,7 @@ fn options(mut section: Section<'_>, defaults: WebSocket) -> WebSocket {
     });
     let allow_null_origin = section.or("allow_null_origin", true, Field::boolean);
     let max_message_size = size(&mut section, "max_message_size", defaults.max_message_size);
-    let max_frame_size = size(&mut section, "max_frame_size", max_message_size);
+    max_frame_size(&mut section, max_message_size);
     let open_handshake_timeout =
         time(&mut section, "open_handshake_timeout").unwrap_or(defaults.open_handshake_timeout);
     let close_handshake_timeout =
@@ -75,7 +74,6 @@ fn options(mut section: Section<'_>, defaults: WebSocket) -> WebSocket {
     WebSocket {
         allowed_origins,
         allow_null_origin,
-        max_frame_size,
         max_message_size,
         open_handshake_timeout,
         close_handshake_timeout,
@@ -156,5 +154,17 @@ fn size(section: &mut Section<'_>, key: &'static str, default: usize) -> usize {
     match section.or(key, default, |field| count(field, "bytes", 0, LARGEST_MESSAGE)) {
         0 => default,
         size => size,
+    }
+}
+
+/// A frame may be as large as a message; Crossbar.io can keep it smaller.
+fn max_frame_size(section: &mut Section<'_>, max_message_size: usize) {
+    if let Some(field) = section.get("max_frame_size")
+        && let Some(size) = count(&field, "bytes", 0, LARGEST_MESSAGE)
+        && (1..max_message_size).contains(&size)
+    {
+        field.not_yet(&format!(
+            "expected 0, or at least the {max_message_size} bytes of a message"
+        ));
     }
 }

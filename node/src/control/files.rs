@@ -1,0 +1,171 @@
+//! Static directories.
+//!
+//! `tower-http` finds and sends the files (GET and HEAD, ranges, conditional requests, ETags); this adds what
+//! Crossbar.io has besides: listings, content types by configuration, cache times and a default file.
+
+use std::fs::{DirEntry, read_dir};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{OriginalUri, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{Html, IntoResponse, Response};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use tower::ServiceExt;
+use tower_http::services::{ServeDir, ServeFile};
+
+use super::page;
+use crate::config::StaticFiles;
+
+/// Most entries of a listing.
+const LONGEST_LISTING: usize = 10_000;
+
+/// What is added to every file that is sent.
+struct Extras {
+    mime_types: Vec<(String, HeaderValue)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// The files of a directory that is served at `path`.
+pub(super) fn router(path: &str, files: &StaticFiles) -> Router {
+    let extras = Arc::new(extras(files));
+    let fallback = Fallback {
+        directory: files.directory.clone(),
+        listing: files.listing,
+        default_file: files
+            .default_file
+            .as_ref()
+            .map(|name| ServeFile::new(files.directory.join(name))),
+    };
+    let missing = Router::new().fallback(async move |request: Request| fallback.answer(request).await);
+    let found = ServeDir::new(&files.directory)
+        .redirect_path_prefix(path.trim_end_matches('/'))
+        .fallback(missing);
+    Router::new()
+        .fallback_service(found)
+        .layer(from_fn(move |request, next| {
+            add_extras(Arc::clone(&extras), request, next)
+        }))
+}
+
+fn extras(files: &StaticFiles) -> Extras {
+    let mime_types = files.mime_types.iter();
+    let mime_types = mime_types.filter_map(|(extension, mime)| Some((extension.clone(), mime.parse().ok()?)));
+    let mut headers = vec![(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))];
+    if let Some(time) = files.cache_timeout
+        && let Ok(value) = HeaderValue::try_from(format!("max-age={}, public", time.as_secs()))
+    {
+        headers.push((header::CACHE_CONTROL, value));
+    }
+    Extras {
+        mime_types: mime_types.collect(),
+        headers,
+    }
+}
+
+async fn add_extras(extras: Arc<Extras>, request: Request, next: Next) -> Response {
+    let extension = Path::new(request.uri().path()).extension();
+    let extension = extension
+        .and_then(|extension| extension.to_str())
+        .map(str::to_lowercase);
+    let mut response = next.run(request).await;
+    if matches!(
+        response.status(),
+        StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED
+    ) {
+        let mime = extras
+            .mime_types
+            .iter()
+            .find(|(known, _)| Some(known) == extension.as_ref());
+        let headers: &mut HeaderMap = response.headers_mut();
+        headers.extend(extras.headers.iter().cloned());
+        if let Some((_, mime)) = mime {
+            headers.insert(header::CONTENT_TYPE, mime.clone());
+        }
+    }
+    response
+}
+
+/// What answers where there is no file.
+#[derive(Clone)]
+struct Fallback {
+    directory: PathBuf,
+    listing: bool,
+    default_file: Option<ServeFile>,
+}
+
+impl Fallback {
+    async fn answer(self, request: Request) -> Response {
+        if self.listing
+            && let Some(directory) = below(&self.directory, request.uri().path())
+            && directory.is_dir()
+        {
+            let shown = request
+                .extensions()
+                .get::<OriginalUri>()
+                .map_or(request.uri().path(), |uri| uri.path());
+            let title = percent_decode_str(shown).decode_utf8_lossy().into_owned();
+            let listing = tokio::task::spawn_blocking(move || listing(&directory, &title)).await;
+            return match listing {
+                Ok(Ok(page)) => Html(page).into_response(),
+                _ => page::not_found(),
+            };
+        }
+        match self.default_file {
+            Some(file) => match file.oneshot(request).await {
+                Ok(response) => response.into_response(),
+                Err(never) => match never {},
+            },
+            None => page::not_found(),
+        }
+    }
+}
+
+/// The place of a request's path below `directory`, unless it tries to leave it or names hidden files.
+fn below(directory: &Path, path: &str) -> Option<PathBuf> {
+    let decoded = percent_decode_str(path.trim_start_matches('/'))
+        .decode_utf8()
+        .ok()?;
+    let relative = Path::new(&*decoded);
+    let stays = relative
+        .components()
+        .all(|component| matches!(component, Component::Normal(_)));
+    (stays && !decoded.contains('\0')).then(|| directory.join(relative))
+}
+
+fn listing(directory: &Path, title: &str) -> io::Result<String> {
+    let mut names: Vec<String> = read_dir(directory)?
+        .take(LONGEST_LISTING)
+        .filter_map(|entry| shown_name(&entry.ok()?))
+        .collect();
+    names.sort();
+    let mut items = if title == "/" {
+        String::new()
+    } else {
+        "<li><a href=\"../\">../</a></li>".to_owned()
+    };
+    for name in names {
+        let (stem, slash) = name
+            .strip_suffix('/')
+            .map_or((name.as_str(), ""), |stem| (stem, "/"));
+        let link = utf8_percent_encode(stem, NON_ALPHANUMERIC);
+        items += &format!("<li><a href=\"{link}{slash}\">{}</a></li>", page::escape(&name));
+    }
+    Ok(page::page(
+        &format!("Files in {title}"),
+        &format!("<ul>{items}</ul>"),
+    ))
+}
+
+/// The name of an entry, with a slash if it is a directory; hidden files are not shown.
+fn shown_name(entry: &DirEntry) -> Option<String> {
+    let name = entry
+        .file_name()
+        .into_string()
+        .ok()
+        .filter(|name| !name.starts_with('.'))?;
+    Some(if entry.path().is_dir() { name + "/" } else { name })
+}

@@ -1,0 +1,326 @@
+//! The web server, driven over real sockets with requests as a shard would hand them over.
+
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::Path;
+
+use super::*;
+use crate::config::{Http, JsonValue, Route, Service, StaticFiles};
+
+fn route(path: &str, service: Service) -> Route {
+    Route {
+        path: path.to_owned(),
+        service,
+    }
+}
+
+fn listener(routes: Vec<Route>) -> Listener {
+    Listener {
+        id: "web1".to_owned(),
+        endpoint: Endpoint::Unix {
+            path: "unused".into(),
+            backlog: 1,
+        },
+        max_connections: 1,
+        rawsocket: None,
+        http: Some(Http {
+            routes,
+            access_log: true,
+            idle_timeout: Duration::from_secs(5),
+        }),
+    }
+}
+
+fn files(directory: &Path) -> StaticFiles {
+    StaticFiles {
+        directory: directory.to_owned(),
+        listing: true,
+        mime_types: vec![("wasm2".to_owned(), "application/x-two".to_owned())],
+        cache_timeout: Some(Duration::from_secs(60)),
+        default_file: None,
+    }
+}
+
+/// A client whose connection has been handed over after `sent` was read from it.
+async fn open(routes: Vec<Route>, sent: &str) -> (UnixStream, mpsc::Receiver<()>) {
+    let (ours, theirs) = StdStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    let (permit, released) = mpsc::channel(1);
+    let (connections, queue) = mpsc::channel(1);
+    let received = Bytes::copy_from_slice(sent.as_bytes());
+    let connection = Connection {
+        socket: theirs.into(),
+        received,
+        listener: 0,
+        permit: Box::new(permit),
+    };
+    connections.try_send(connection).ok().unwrap();
+    drop(connections);
+    serve(&[listener(routes)], queue).await;
+    (UnixStream::from_std(ours).unwrap(), released)
+}
+
+/// All that comes back for the requests, which must ask for the connection to be closed.
+async fn exchange(routes: Vec<Route>, sent: &str) -> String {
+    let (mut client, mut released) = open(routes, sent).await;
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(
+        released.recv().await,
+        None,
+        "the permit lives as long as the connection"
+    );
+    String::from_utf8(answer).unwrap()
+}
+
+/// The answer to one request with these extra header lines.
+async fn ask(routes: Vec<Route>, method: &str, path: &str, headers: &str) -> String {
+    exchange(
+        routes,
+        &format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n"),
+    )
+    .await
+}
+
+fn status(answer: &str) -> u16 {
+    answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or_else(|| panic!("{answer}"))
+}
+
+fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+    let head = answer.split("\r\n\r\n").next().unwrap();
+    head.lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(found, _)| *found == name)
+        .map(|(_, value)| value)
+}
+
+#[tokio::test]
+async fn the_demo_is_served_with_a_policy_that_allows_nothing_foreign() {
+    let routes = || vec![route("/", Service::Demo)];
+    let page = ask(routes(), "GET", "/", "").await;
+    assert_eq!(status(&page), 200);
+    assert!(
+        header(&page, "content-security-policy")
+            .unwrap()
+            .starts_with("default-src 'none'")
+    );
+    for (path, kind) in [
+        ("/wamp.js", "text/javascript"),
+        ("/demo.js", "text/javascript"),
+        ("/demo.css", "text/css"),
+    ] {
+        assert!(page.contains(&path[1..]), "the page does not use {path}");
+        let file = ask(routes(), "GET", path, "").await;
+        assert!(header(&file, "content-type").unwrap().starts_with(kind), "{file}");
+        assert_eq!(header(&file, "x-content-type-options"), Some("nosniff"));
+    }
+    assert_eq!(status(&ask(routes(), "GET", "/nothing", "").await), 404);
+    let refused = ask(routes(), "POST", "/", "Content-Length: 0\r\n").await;
+    assert_eq!(
+        (status(&refused), header(&refused, "allow")),
+        (405, Some("GET, HEAD"))
+    );
+    let below = vec![route("/try/it", Service::Demo)];
+    let moved = ask(below, "GET", "/try/it?a=b", "").await;
+    assert_eq!(
+        (status(&moved), header(&moved, "location")),
+        (308, Some("/try/it/?a=b"))
+    );
+}
+
+#[tokio::test]
+async fn a_kept_connection_answers_requests_that_arrive_later_and_in_pieces() {
+    use tokio::io::AsyncWriteExt;
+
+    let value = JsonValue {
+        body: "[1]".to_owned(),
+        allow_cross_origin: true,
+        discourage_caching: true,
+    };
+    let head = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+    let (mut client, _released) = open(vec![route("/a", Service::Json(value))], &head[..20]).await;
+    client.write_all(head[20..].as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"[1]") {
+        assert!(client.read_buf(&mut answer).await.unwrap() > 0);
+    }
+    client
+        .write_all(b"HEAD /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    client.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 2, "{answer}");
+    assert_eq!(answer.matches("content-length: 3").count(), 2, "{answer}");
+    assert_eq!(answer.matches("[1]").count(), 1, "{answer}");
+    assert_eq!(header(&answer, "content-type"), Some("application/json"));
+    assert_eq!(header(&answer, "access-control-allow-origin"), Some("*"));
+    assert_eq!(header(&answer, "cache-control"), Some("no-store"));
+}
+
+#[tokio::test]
+async fn files_come_with_ranges_conditions_and_the_configured_headers() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("a.wasm2"), "0123456789").unwrap();
+    let routes = || vec![route("/files", Service::Static(files(directory.path())))];
+    let whole = ask(routes(), "GET", "/files/a.wasm2", "").await;
+    assert!(whole.ends_with("\r\n\r\n0123456789"), "{whole}");
+    assert_eq!(header(&whole, "content-type"), Some("application/x-two"));
+    assert_eq!(header(&whole, "cache-control"), Some("max-age=60, public"));
+    let part = ask(routes(), "GET", "/files/a.wasm2", "Range: bytes=2-4\r\n").await;
+    assert_eq!(status(&part), 206);
+    assert!(part.ends_with("\r\n\r\n234"), "{part}");
+    let since = format!(
+        "If-Modified-Since: {}\r\n",
+        header(&whole, "last-modified").unwrap()
+    );
+    assert_eq!(status(&ask(routes(), "GET", "/files/a.wasm2", &since).await), 304);
+    let same = format!("If-None-Match: {}\r\n", header(&whole, "etag").unwrap());
+    assert_eq!(status(&ask(routes(), "GET", "/files/a.wasm2", &same).await), 304);
+    let head = ask(routes(), "HEAD", "/files/a.wasm2", "").await;
+    assert_eq!(
+        (status(&head), header(&head, "content-length")),
+        (200, Some("10"))
+    );
+    assert!(head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn a_listing_shows_what_is_there_and_leads_nowhere_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let served = directory.path().join("served");
+    std::fs::create_dir_all(served.join("sub dir")).unwrap();
+    std::fs::write(directory.path().join("secret"), "secret").unwrap();
+    std::fs::write(served.join("<b>.txt"), "").unwrap();
+    std::fs::write(served.join(".hidden"), "").unwrap();
+    let routes = || vec![route("/files", Service::Static(files(&served)))];
+    let moved = ask(routes(), "GET", "/files", "").await;
+    assert_eq!(
+        (status(&moved), header(&moved, "location")),
+        (308, Some("/files/"))
+    );
+    let list = ask(routes(), "GET", "/files/", "").await;
+    assert_eq!(status(&list), 200);
+    assert!(
+        list.contains("<a href=\"%3Cb%3E%2Etxt\">&lt;b&gt;.txt</a>"),
+        "{list}"
+    );
+    assert!(list.contains("<a href=\"sub%20dir/\">sub dir/</a>"), "{list}");
+    assert!(!list.contains("hidden") && !list.contains("<b>"), "{list}");
+    let moved = ask(routes(), "GET", "/files/sub%20dir", "").await;
+    assert_eq!(header(&moved, "location"), Some("/files/sub%20dir/"), "{moved}");
+    assert_eq!(status(&ask(routes(), "GET", "/files/sub%20dir/", "").await), 200);
+    for path in [
+        "/files/../secret",
+        "/files/%2e%2e/secret",
+        "/files/..%2fsecret",
+        "/files//etc/passwd",
+        "/files/../",
+    ] {
+        let answer = ask(routes(), "GET", path, "").await;
+        assert_eq!(status(&answer), 404, "{path}: {answer}");
+    }
+    let mut closed = files(&served);
+    closed.listing = false;
+    let closed = vec![route("/files", Service::Static(closed))];
+    assert_eq!(status(&ask(closed, "GET", "/files/", "").await), 404);
+}
+
+#[tokio::test]
+async fn a_default_file_answers_where_there_is_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("app.html"), "<app>").unwrap();
+    let mut service = files(directory.path());
+    service.default_file = Some("app.html".to_owned());
+    let answer = ask(
+        vec![route("/", Service::Static(service))],
+        "GET",
+        "/some/view",
+        "",
+    )
+    .await;
+    assert_eq!(status(&answer), 200);
+    assert!(answer.ends_with("<app>"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_longest_path_decides_and_the_rest_is_not_found() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("index.html"), "root").unwrap();
+    let routes = || {
+        vec![
+            route("/", Service::Static(files(directory.path()))),
+            route("/a", Service::Nothing),
+            route("/a/b", Service::Redirect("https://example.com/x".to_owned())),
+        ]
+    };
+    for (path, expected) in [
+        ("/", 200),
+        ("/index.html", 200),
+        ("/a", 404),
+        ("/a/c", 404),
+        ("/a/b", 302),
+        ("/a/b/c", 302),
+    ] {
+        assert_eq!(status(&ask(routes(), "GET", path, "").await), expected, "{path}");
+    }
+    let moved = ask(routes(), "GET", "/a/b", "").await;
+    assert_eq!(header(&moved, "location"), Some("https://example.com/x"));
+    assert_eq!(status(&ask(Vec::new(), "GET", "/", "").await), 404);
+}
+
+#[tokio::test]
+async fn the_address_of_a_websocket_explains_itself() {
+    let config = crate::config::load_default().unwrap();
+    let http = config.router.listeners[0].http.clone().unwrap();
+    let page = ask(http.routes.clone(), "GET", "/ws", "").await;
+    assert_eq!(status(&page), 200);
+    assert!(page.contains("WAMP"), "{page}");
+    let upgrade = ask(http.routes.clone(), "GET", "/ws", "Upgrade: websocket\r\n").await;
+    assert_eq!(
+        (status(&upgrade), header(&upgrade, "upgrade")),
+        (426, Some("websocket"))
+    );
+    assert_eq!(
+        status(&ask(http.routes, "POST", "/ws", "Content-Length: 0\r\n").await),
+        426
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_requests_is_closed_after_the_idle_time() {
+    let start = tokio::time::Instant::now();
+    // The head never ends.
+    let answer = exchange(vec![route("/", Service::Demo)], "GET / HTTP/1.1\r\nHost: x\r\n").await;
+    assert_eq!(start.elapsed().as_secs(), 5, "{answer}");
+    // One request is answered, no second one follows.
+    let start = tokio::time::Instant::now();
+    let answer = exchange(
+        vec![route("/", Service::Demo)],
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    )
+    .await;
+    assert_eq!((status(&answer), start.elapsed().as_secs()), (200, 5));
+}
+
+#[tokio::test]
+async fn a_head_without_end_or_measure_is_refused() {
+    let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}", "a".repeat(200_000));
+    assert_eq!(
+        status(&exchange(vec![route("/", Service::Demo)], &long).await),
+        431
+    );
+    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(200));
+    assert_eq!(
+        status(&exchange(vec![route("/", Service::Demo)], &many).await),
+        431
+    );
+    assert_eq!(
+        status(&exchange(vec![route("/", Service::Demo)], "\x00nonsense\r\n\r\n").await),
+        400
+    );
+}
