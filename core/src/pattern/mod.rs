@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! - What a lookup costs depends on the length of the URI and on the number of matches, not on the number of
-//!   entries (`wildcard.rs` says what a hostile set of wildcards can do).
+//!   entries (`wildcard/mod.rs` says what a hostile set of wildcards can do).
 //! - Hashing is keyed with seeds given at construction, since strangers choose URIs. Equal seeds and equal
 //!   operations iterate in equal order, so that a simulation can be replayed.
 //! - The map owns copies of its URIs: an entry never keeps a received buffer alive.

@@ -2,7 +2,7 @@
 
 use crate::options::MatchPolicy;
 
-/// A URI or pattern with its match policy, well-formed. It stands for the concrete URIs that it matches.
+/// A URI or pattern with its match policy. It stands for the concrete URIs that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pattern<'a> {
     pub(crate) policy: MatchPolicy,
@@ -15,7 +15,7 @@ impl Pattern<'_> {
         match (self.policy, other.policy) {
             (MatchPolicy::Exact, MatchPolicy::Exact) => self.uri == other.uri,
             (MatchPolicy::Exact, MatchPolicy::Wildcard) => {
-                self.uri == other.uri && literal_head(other.uri).len() == other.uri.len()
+                self.uri == other.uri && !other.uri.split('.').any(str::is_empty)
             }
             // A prefix matches URIs without limit to their length, and so with any number of components.
             (MatchPolicy::Exact | MatchPolicy::Wildcard, MatchPolicy::Prefix) => false,
@@ -131,6 +131,16 @@ mod tests {
         assert!(prefix("").covers(wildcard("")));
         assert!(prefix("com").covers(wildcard("com.")));
         assert!(prefix("com.x").covers(wildcard("com.x")));
+    }
+
+    /// A permission that was written in error may be ill-formed. It matches no concrete URI, so it must not
+    /// cover a pattern by being the same text.
+    #[test]
+    fn what_matches_nothing_covers_no_pattern() {
+        for uri in ["com..x", "x.", ".x", ""] {
+            assert!(!exact(uri).covers(wildcard(uri)), "{uri:?}");
+        }
+        assert!(!prefix("com..").covers(wildcard("com..x")));
     }
 
     #[test]
