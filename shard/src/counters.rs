@@ -124,6 +124,7 @@ impl Counters {
     }
 
     /// Changes whenever the shard did something: what tells a busy shard from an idle one.
+    #[cfg(feature = "glommio")]
     pub(crate) fn activity(&self) -> u64 {
         let inputs = self.received.get().wrapping_add(self.mail_batches.get());
         inputs.wrapping_add(self.flush_slices.get())

@@ -12,8 +12,12 @@
 mod clock;
 mod config;
 mod counters;
+#[cfg(feature = "glommio")]
+mod heartbeat;
 mod mesh;
 mod outbox;
+#[cfg(feature = "glommio")]
+pub mod rt;
 mod shard;
 mod signal;
 mod table;
@@ -24,6 +28,6 @@ pub use clock::{Clock, MonotonicClock};
 pub use config::{FRAME_COST, SLICE, ShardConfig, SlowConsumer};
 pub use counters::{Counter, Counters, PostCounters};
 pub use mesh::{Mailbox, Mesh, MeshLimits};
-pub use shard::{Flushed, Shard, ShardRc};
-pub use signal::Event;
+pub use shard::{Flushed, Shard, ShardRc, Signals};
+pub use signal::{Event, Signal};
 pub use wire::{Attach, PauseReason, Wire};

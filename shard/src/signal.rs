@@ -6,13 +6,14 @@ use std::task::{Context, Poll, Waker};
 
 /// "There is something to do", for one task that does it. Raised any number of times, it is taken once.
 #[derive(Debug, Default)]
-pub(crate) struct Signal {
+pub struct Signal {
     raised: Cell<bool>,
     waiter: RefCell<Option<Waker>>,
 }
 
 impl Signal {
-    pub(crate) fn raise(&self) {
+    /// Wakes the task, now or before it waits the next time.
+    pub fn raise(&self) {
         if !self.raised.replace(true)
             && let Some(waiter) = self.waiter.take()
         {
@@ -21,7 +22,7 @@ impl Signal {
     }
 
     /// Ready if it was raised since it was last taken.
-    pub(crate) fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.raised.replace(false) {
             return Poll::Ready(());
         }
@@ -29,7 +30,8 @@ impl Signal {
         Poll::Pending
     }
 
-    pub(crate) async fn taken(&self) {
+    /// Waits until it is raised, and takes it.
+    pub async fn taken(&self) {
         poll_fn(|cx| self.poll_taken(cx)).await;
     }
 }

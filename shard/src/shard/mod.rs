@@ -70,13 +70,13 @@ pub struct Shard {
     stopping: Rc<Event>,
 }
 
-/// What the shard's own tasks wait for.
+/// What the tasks that drive a shard wait for.
 #[derive(Debug, Default)]
-pub(crate) struct Signals {
-    /// There is something to flush or to send.
-    pub(crate) flush: Signal,
-    /// A deadline came up that is earlier than planned.
-    pub(crate) timer: Signal,
+pub struct Signals {
+    /// [`Shard::flush`] is to be called.
+    pub flush: Signal,
+    /// A deadline came up that is earlier than the one that [`Shard::plan`] returned.
+    pub timer: Signal,
 }
 
 impl Shard {
@@ -270,7 +270,9 @@ impl Shard {
         true
     }
 
-    pub(crate) fn signals(&self) -> Rc<Signals> {
+    /// What the tasks that drive the shard wait for.
+    #[must_use]
+    pub fn signals(&self) -> Rc<Signals> {
         Rc::clone(&self.signals)
     }
 

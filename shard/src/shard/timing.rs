@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crosspoint_core::ids::ConnKey;
 use crosspoint_core::router::Router;
@@ -12,8 +13,7 @@ use crate::wire::Wire;
 
 impl Shard {
     /// When [`run_timers`](Self::run_timers) is to be called next, if nothing changes.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Time> {
+    fn next_deadline(&self) -> Option<Time> {
         let stall = self.stalls.peek().map(|Reverse((at, _))| *at);
         [self.router.next_timeout(), self.wheel.next(), stall]
             .into_iter()
@@ -41,8 +41,10 @@ impl Shard {
         expired
     }
 
-    /// The time until the next deadline, which becomes the plan: an earlier one raises a signal.
-    pub(crate) fn plan(&mut self) -> Option<std::time::Duration> {
+    /// The time until [`run_timers`](Self::run_timers) is to be called. The caller waits for that long, or for
+    /// [`Signals::timer`](super::Signals::timer), which an earlier deadline raises.
+    #[must_use]
+    pub fn plan(&mut self) -> Option<Duration> {
         self.planned = self.next_deadline();
         self.planned.map(|at| self.clock.now().until(at))
     }

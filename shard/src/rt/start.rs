@@ -1,0 +1,115 @@
+//! Making an executor for a shard.
+
+use std::future::Future;
+use std::io;
+use std::sync::mpsc::{Sender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crosspoint_core::ids::ShardId;
+use glommio::{GlommioError, LocalExecutorBuilder, Placement, PoolPlacement};
+use rustix::io::Errno;
+use rustix::thread::{CpuSet, sched_getaffinity};
+
+use super::drive::drive;
+use super::{Options, Report, ShardThread, StartError};
+use crate::clock::MonotonicClock;
+use crate::heartbeat::Pulse;
+use crate::mesh::Mailbox;
+use crate::shard::ShardRc;
+
+/// Entries of an executor's io_uring. Depth hardly matters to speed, and memory that is locked grows with it.
+const RING_DEPTH: usize = 512;
+
+/// The shallowest ring that is tried where less memory may be locked.
+const RING_DEPTH_MIN: usize = 64;
+
+/// The processors that this process may use.
+pub(super) fn allowed_cpus() -> io::Result<Vec<usize>> {
+    let set = sched_getaffinity(None)?;
+    let cpus: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect();
+    if cpus.is_empty() {
+        Err(io::ErrorKind::NotFound.into())
+    } else {
+        Ok(cpus)
+    }
+}
+
+/// What a shard's thread is given.
+pub(super) struct Seat<Task> {
+    pub(super) mailbox: Mailbox,
+    pub(super) serve: Task,
+    pub(super) options: Options,
+    pub(super) clock: MonotonicClock,
+    pub(super) reporter: Sender<Report>,
+}
+
+/// Starts an executor, with a smaller ring if there is too little memory for the usual one.
+pub(super) fn start_shard<Task, Done>(
+    seat: Seat<Task>,
+    id: ShardId,
+    cpu: usize,
+    spin: Option<Duration>,
+) -> Result<ShardThread, StartError>
+where
+    Task: FnOnce(ShardRc) -> Done + Send + 'static,
+    Done: Future<Output = ()> + 'static,
+{
+    let pulse = Arc::new(Pulse::new());
+    // An executor that fails to start drops what it was given; the seat survives for the next attempt.
+    let seat = Arc::new(Mutex::new(Some(seat)));
+    let failed = |error: GlommioError<()>| StartError::Executor {
+        shard: id,
+        reason: error.to_string(),
+    };
+    let mut depth = RING_DEPTH;
+    loop {
+        let (ready, is_ready) = sync_channel(1);
+        let (seat, pulse) = (Arc::clone(&seat), Arc::clone(&pulse));
+        let task_pulse = Arc::clone(&pulse);
+        let handle = executor(id, cpu, depth, spin)
+            .spawn(move || async move {
+                let seat = seat.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(seat) = seat {
+                    drive(seat, &task_pulse, &ready).await;
+                }
+            })
+            .map_err(failed)?;
+        if let Ok(counters) = is_ready.recv() {
+            return Ok(ShardThread {
+                id,
+                pulse,
+                counters,
+                handle,
+                drained: false,
+                ended: false,
+            });
+        }
+        match handle.join() {
+            Err(GlommioError::IoError(error))
+                if error.raw_os_error() == Some(Errno::NOMEM.raw_os_error()) =>
+            {
+                depth /= 2;
+                if depth < RING_DEPTH_MIN {
+                    return Err(StartError::LockedMemory { shard: id });
+                }
+            }
+            Err(error) => return Err(failed(error)),
+            Ok(()) => return Err(failed(io::Error::from(io::ErrorKind::Interrupted).into())),
+        }
+    }
+}
+
+fn executor(id: ShardId, cpu: usize, depth: usize, spin: Option<Duration>) -> LocalExecutorBuilder {
+    let builder = LocalExecutorBuilder::new(Placement::Fixed(cpu))
+        .name(&format!("shard-{id}"))
+        // Registered buffers are for files; shards have none.
+        .io_memory(0)
+        .ring_depth(depth)
+        // Otherwise its blocking threads would be pinned to the shard's processor.
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(1));
+    match spin {
+        Some(spin) => builder.spin_before_park(spin),
+        None => builder,
+    }
+}
