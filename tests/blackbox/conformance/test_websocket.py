@@ -9,7 +9,7 @@ import pytest
 from harness import messages as m
 from harness.config import SMALL_LIMIT
 from harness.peers import Peers
-from harness.serializers import JSON
+from harness.serializers import ALL, JSON
 from harness.session import Session
 from harness.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Closed, Connection, HandshakeRefused
 
@@ -28,7 +28,8 @@ def test_TW_001_subprotocol(websocket: Peers) -> None:
 
 def test_subprotocols_in_the_clients_order(websocket: Peers) -> None:
     """Of several subprotocols the first that the router knows is taken."""
-    offered = f"wamp.9.klingon, {websocket.serializer.subprotocol}, wamp.2.json"
+    others = [serializer.subprotocol for serializer in ALL if serializer is not websocket.serializer]
+    offered = ", ".join(["wamp.9.klingon", websocket.serializer.subprotocol, *others])
     session = websocket.connect(subprotocols=offered)
     assert session.transport.header("Sec-WebSocket-Protocol") == websocket.serializer.subprotocol
     session.join()
@@ -68,7 +69,7 @@ def test_TW_003_wrong_kind_of_frame(websocket: Peers) -> None:
         closed = session.expect_closed()
     except Closed as without_abort:
         closed = without_abort
-    assert closed.code in (1002, 1003)
+    assert closed.code in (1002, 1003, 1007)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
@@ -80,10 +81,10 @@ def test_TW_004_fragments(websocket: Peers, size: int) -> None:
     for number, part in enumerate(parts):
         opcode = CONTINUATION if number else session.transport.opcode
         session.transport.send_frame(opcode, part, fin=number == len(parts) - 1)
-        if number == 0:
+        if number == 0 and len(parts) > 1:
             session.transport.send_frame(PING, b"between")
     session.welcome()
-    assert session.transport.pongs == [b"between"]
+    assert session.transport.pongs == [b"between"][: len(parts) - 1]
 
 
 def test_frames_in_single_octets(websocket: Peers) -> None:
