@@ -1,9 +1,37 @@
 //! Listeners and connections of Crosspoint on glommio.
+//!
+//! [`start`] takes a [`ServerSpec`], probes the system, binds every listener and only then starts the shards,
+//! one thread and executor each. From there:
+//!
+//! - `accept`: each shard accepts its share of every TCP port; a thread deals the connections of a Unix socket.
+//! - `connection`: one task per connection. `opening` finds out from its first bytes what it wants: WebSocket,
+//!   RawSocket, or HTTP, which is handed off ([`Handoff`]). `protocol` then cuts messages for the shard.
+//! - `link` and `wire`: the socket as its tasks share it, and as the shard writes to it.
+//!
+//! Everything that names glommio is in `fd`, `link` and `local`.
 #![deny(unsafe_code)]
 
+mod accept;
+mod connection;
 mod fd;
+mod inbox;
+mod keepalive;
+mod link;
 mod listen;
+mod local;
+mod opening;
+mod permit;
 mod probe;
+mod protocol;
+mod scratch;
+mod server;
+mod spec;
+mod wire;
 
 pub use listen::{Address, BindError, Endpoint};
+pub use permit::Permit;
 pub use probe::{Unavailable, probe};
+pub use server::{Running, StartError, start};
+pub use spec::{
+    AutoPing, Handoff, HandoffFn, HttpSpec, ListenerSpec, RawSocketSpec, Route, ServerSpec, WebSocketSpec,
+};

@@ -1,0 +1,144 @@
+//! From the first octet of a connection to the transport that it asks for.
+//!
+//! One port serves all: `0x7F` begins a RawSocket handshake, and no HTTP request. Nothing here does I/O.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use crosspoint_codec::frame::http::{self, MAX_HEAD, NO_HEADERS, RequestHead};
+use crosspoint_codec::frame::rawsocket::{self, HandshakeError, Refusal};
+use crosspoint_codec::frame::websocket::{Decoder, Role};
+use crosspoint_core::config::Access;
+use crosspoint_core::payload::Format;
+
+use crate::protocol::Protocol;
+use crate::spec::{HttpSpec, ListenerSpec, RawSocketSpec, WebSocketSpec};
+
+/// What to do with a connection that has sent something.
+#[derive(Debug)]
+pub(crate) enum Opening {
+    /// Read on.
+    Incomplete,
+    /// Answer, and it is open.
+    Open(Box<Opened>),
+    /// Answer, with nothing perhaps, and close.
+    Refuse(Bytes),
+    /// An HTTP request for somebody else; all that was received is still in the buffer.
+    HandOff,
+}
+
+/// A connection whose handshake is in order.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// What to send first.
+    pub(crate) reply: Bytes,
+    pub(crate) protocol: Protocol,
+    pub(crate) format: Format,
+    pub(crate) access: Arc<Access>,
+    /// The longest message that the peer takes, in bytes.
+    pub(crate) peer_max_bytes: usize,
+    /// Set on WebSocket.
+    pub(crate) websocket: Option<Arc<WebSocketSpec>>,
+}
+
+/// Looks at what one connection has sent so far.
+#[derive(Debug)]
+pub(crate) struct Opener<'s> {
+    listener: &'s ListenerSpec,
+    /// Whether there is a place for this connection.
+    admitted: bool,
+    /// Whether there is somebody to hand connections to.
+    hands_off: bool,
+    /// Octets that were looked at.
+    seen: usize,
+}
+
+impl<'s> Opener<'s> {
+    pub(crate) fn new(listener: &'s ListenerSpec, admitted: bool, hands_off: bool) -> Self {
+        Self { listener, admitted, hands_off, seen: 0 }
+    }
+
+    /// To be called whenever something was appended to `buf`. When the connection is open, what remains in
+    /// `buf` are its first frames.
+    pub(crate) fn look(&mut self, buf: &mut BytesMut) -> Opening {
+        let first = buf.first().copied();
+        match (first, &self.listener.rawsocket, &self.listener.http) {
+            (None, ..) => Opening::Incomplete,
+            (Some(rawsocket::MAGIC), Some(spec), _) => self.look_at_rawsocket(spec, buf),
+            (Some(first), _, Some(spec)) if first != rawsocket::MAGIC => self.look_at_http(spec, buf),
+            // There is no answer that the peer would understand.
+            _ => Opening::Refuse(Bytes::new()),
+        }
+    }
+
+    fn look_at_rawsocket(&self, spec: &RawSocketSpec, buf: &mut BytesMut) -> Opening {
+        let refuse = |refusal: Refusal| Opening::Refuse(Bytes::copy_from_slice(&refusal.reply()));
+        match rawsocket::accept(buf, &spec.formats, spec.max_message) {
+            Ok(None) => Opening::Incomplete,
+            Ok(Some(_)) if !self.admitted => refuse(Refusal::MaxConnections),
+            Ok(Some(accepted)) => Opening::Open(Box::new(Opened {
+                reply: Bytes::copy_from_slice(&accepted.reply),
+                protocol: Protocol::RawSocket(rawsocket::Decoder::new(spec.max_message)),
+                format: accepted.format,
+                access: Arc::clone(&spec.access),
+                peer_max_bytes: accepted.peer_max.octets(),
+                websocket: None,
+            })),
+            Err(HandshakeError::Refused(refusal)) => refuse(refusal),
+            Err(_) => Opening::Refuse(Bytes::new()),
+        }
+    }
+
+    fn look_at_http(&mut self, spec: &HttpSpec, buf: &mut BytesMut) -> Opening {
+        let seen = std::mem::replace(&mut self.seen, buf.len());
+        // A head that comes in many small pieces is parsed at the ends of lines only.
+        if seen > 0 && buf.len() < MAX_HEAD && !buf[seen..].contains(&b'\n') {
+            return Opening::Incomplete;
+        }
+        let mut storage = NO_HEADERS;
+        let head = match RequestHead::parse(buf, &mut storage) {
+            Ok(Some(head)) => head,
+            Ok(None) => return Opening::Incomplete,
+            Err(error) => return refuse_http(error.status(), &error.to_string()),
+        };
+        if !self.admitted {
+            return refuse_http(503, "The router has as many connections as it takes");
+        }
+        let websocket = spec.route(head.path()).and_then(|route| route.websocket.as_ref());
+        match websocket {
+            Some(websocket) if head.is_websocket_upgrade() || !self.hands_off => {
+                let (len, opening) = (head.len, upgrade(websocket, &head));
+                if matches!(opening, Opening::Open(_)) {
+                    let _head = buf.split_to(len);
+                }
+                opening
+            }
+            _ if self.hands_off => Opening::HandOff,
+            _ => refuse_http(404, "There is nothing at this address"),
+        }
+    }
+}
+
+fn upgrade(websocket: &Arc<WebSocketSpec>, head: &RequestHead<'_, '_>) -> Opening {
+    match websocket.upgrade.accept(head) {
+        Ok(accepted) => Opening::Open(Box::new(Opened {
+            reply: websocket.upgrade.response(&accepted, &[]),
+            protocol: Protocol::WebSocket(
+                Decoder::new(Role::Server, websocket.max_message_size).for_format(accepted.format),
+            ),
+            format: accepted.format,
+            access: Arc::clone(&websocket.access),
+            peer_max_bytes: usize::MAX,
+            websocket: Some(Arc::clone(websocket)),
+        })),
+        Err(rejection) => Opening::Refuse(websocket.upgrade.reject(rejection)),
+    }
+}
+
+fn refuse_http(status: u16, text: &str) -> Opening {
+    Opening::Refuse(http::text_response(status, http::SERVER, &[], &format!("{text}.\n")))
+}
+
+#[cfg(test)]
+#[path = "opening_tests.rs"]
+mod tests;

@@ -1,0 +1,154 @@
+//! What a server is told at its start: checked values only.
+
+use std::num::NonZeroU16;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use crosspoint_codec::frame::rawsocket::MaxLength;
+use crosspoint_codec::frame::websocket::handshake::Upgrade;
+use crosspoint_core::config::{Access, RouterConfig};
+use crosspoint_core::payload::Format;
+use crosspoint_shard::ShardConfig;
+
+use crate::listen::Endpoint;
+use crate::permit::Permit;
+
+/// A whole server: shards and where they listen.
+pub struct ServerSpec {
+    /// How many shards to run.
+    pub shards: NonZeroU16,
+    /// How long an idle shard looks for work before it sleeps; see [`Options`](crosspoint_shard::rt::Options).
+    pub spin_before_park: Option<Duration>,
+    /// What the router's rules are told.
+    pub router: Arc<RouterConfig>,
+    /// Where all randomness of the shards comes from: new for each start.
+    pub seed: u64,
+    /// Limits and policies of every shard.
+    pub shard: ShardConfig,
+    /// Where to listen.
+    pub listeners: Vec<ListenerSpec>,
+    /// Who answers HTTP requests that are no WebSocket upgrade; `None` answers them with status 404.
+    pub handoff: Option<HandoffFn>,
+}
+
+/// One listening transport.
+#[derive(Clone, Debug)]
+pub struct ListenerSpec {
+    /// Where it listens.
+    pub endpoint: Endpoint,
+    /// Most connections at a time, over all shards; those handed off count too.
+    pub max_connections: usize,
+    /// From the connection to the end of the transport's handshake.
+    pub opening_timeout: Duration,
+    /// Set where RawSocket is served.
+    pub rawsocket: Option<RawSocketSpec>,
+    /// Set where HTTP, and so possibly WebSocket, is served.
+    pub http: Option<HttpSpec>,
+}
+
+/// RawSocket on a listener.
+#[derive(Clone, Debug)]
+pub struct RawSocketSpec {
+    /// The serializers that are offered.
+    pub formats: Vec<Format>,
+    /// Who may join.
+    pub access: Arc<Access>,
+    /// The longest message that is taken.
+    pub max_message: MaxLength,
+}
+
+/// HTTP on a listener.
+#[derive(Clone, Debug, Default)]
+pub struct HttpSpec {
+    /// What answers where; the longest path that fits decides. What fits none is handed off.
+    pub routes: Vec<Route>,
+}
+
+/// What answers on a path and below.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// `/`, or `/a/b` without a slash at its end.
+    pub path: String,
+    /// What upgrades to WebSocket become; `None` hands off every request.
+    pub websocket: Option<Arc<WebSocketSpec>>,
+}
+
+/// WAMP over WebSocket.
+#[derive(Clone, Debug)]
+pub struct WebSocketSpec {
+    /// The subprotocols and origins that are accepted.
+    pub upgrade: Upgrade,
+    /// Who may join.
+    pub access: Arc<Access>,
+    /// Longest message that is taken, in bytes.
+    pub max_message_size: usize,
+    /// From our close frame to the end of the connection.
+    pub closing_timeout: Duration,
+    /// Set where idle clients are sent pings.
+    pub auto_ping: Option<Arc<AutoPing>>,
+    /// Whether small writes leave at once (TCP_NODELAY).
+    pub tcp_nodelay: bool,
+}
+
+/// Pings that the router sends by itself.
+#[derive(Clone, Debug)]
+pub struct AutoPing {
+    /// Time between pings.
+    pub interval: Duration,
+    /// Time for an answer before the connection is closed; `None` waits for ever.
+    pub timeout: Option<Duration>,
+    /// Bytes of payload in each ping, at most 125.
+    pub size: usize,
+    /// Whether anything that arrives counts as a sign of life, so that busy clients are not pinged.
+    pub restart_on_any_traffic: bool,
+}
+
+/// A connection for somebody else to serve.
+#[derive(Debug)]
+pub struct Handoff {
+    /// The socket, TCP or Unix, in non-blocking mode.
+    pub socket: OwnedFd,
+    /// What was read from it: at least the head of a request.
+    pub received: Bytes,
+    /// Index of the listener in [`ServerSpec::listeners`].
+    pub listener: usize,
+    /// To be kept as long as the connection, which counts as long as this exists.
+    pub permit: Permit,
+}
+
+/// Takes connections over; called on a shard's thread, so it must not block.
+pub type HandoffFn = Arc<dyn Fn(Handoff) + Send + Sync>;
+
+impl HttpSpec {
+    /// The route that answers `path`, a request's path without its query.
+    pub(crate) fn route(&self, path: &str) -> Option<&Route> {
+        self.routes.iter().filter(|route| route.covers(path)).max_by_key(|route| route.path.len())
+    }
+}
+
+impl Route {
+    fn covers(&self, path: &str) -> bool {
+        self.path == "/"
+            || path.strip_prefix(self.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_path_decides() {
+        let route = |path: &str| Route { path: path.to_owned(), websocket: None };
+        let http = HttpSpec { routes: vec![route("/"), route("/a/b"), route("/a")] };
+        let found = |path| http.route(path).map(|route| route.path.as_str());
+        assert_eq!(found("/"), Some("/"));
+        assert_eq!(found("/ab"), Some("/"));
+        assert_eq!(found("/a"), Some("/a"));
+        assert_eq!(found("/a/c"), Some("/a"));
+        assert_eq!(found("/a/b/c"), Some("/a/b"));
+        assert!(HttpSpec { routes: vec![route("/ws")] }.route("/").is_none());
+    }
+}
