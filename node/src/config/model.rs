@@ -52,7 +52,7 @@ pub enum Shards {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How deep lists and dictionaries of a message may nest.
-    pub nesting_depth: usize,
+    pub nesting_depth: u8,
     /// Longest URI, in bytes.
     pub uri_length: usize,
     /// Most subscriptions of a session.
@@ -72,7 +72,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            nesting_depth: 128,
+            nesting_depth: 64,
             uri_length: 1024,
             subscriptions_per_session: 100_000,
             registrations_per_session: 100_000,
@@ -264,6 +264,8 @@ pub struct WebSocket {
     pub tcp_nodelay: bool,
     /// Whether a plain GET is answered with a page that explains how to connect.
     pub webstatus: bool,
+    /// Whether responses say which version answers.
+    pub show_server_version: bool,
 }
 
 /// Pings that the router sends by itself.

@@ -186,7 +186,9 @@ fn limits(field: &Field<'_>) -> Option<Limits> {
     let defaults = Limits::default();
     let limits = Limits {
         nesting_depth: section.or("nesting_depth", defaults.nesting_depth, |field| {
-            count(field, "levels", 8, 128)
+            field
+                .integer("levels", 8..=128)
+                .and_then(|levels| u8::try_from(levels).ok())
         }),
         uri_length: section.or("uri_length", defaults.uri_length, |field| {
             count(field, "bytes", 64, 65_535)

@@ -36,6 +36,7 @@ pub(super) fn websocket(mut section: Section<'_>, scope: &Scope<'_>) -> WebSocke
         auto_ping: None,
         tcp_nodelay: true,
         webstatus: true,
+        show_server_version: false,
     };
     section.not_yet(&["cookie", "debug"]);
     let websocket = match section
@@ -69,6 +70,7 @@ fn options(mut section: Section<'_>, defaults: WebSocket) -> WebSocket {
     let auto_ping = auto_ping(&mut section);
     let tcp_nodelay = section.or("tcp_nodelay", true, Field::boolean);
     let webstatus = section.or("enable_webstatus", true, Field::boolean);
+    let show_server_version = section.or("show_server_version", false, Field::boolean);
     fixed(&mut section);
     section.finish();
     WebSocket {
@@ -80,6 +82,7 @@ fn options(mut section: Section<'_>, defaults: WebSocket) -> WebSocket {
         auto_ping,
         tcp_nodelay,
         webstatus,
+        show_server_version,
         ..defaults
     }
 }
@@ -96,11 +99,6 @@ fn fixed(section: &mut Section<'_>) {
         "require_websocket_subprotocol",
         true,
         "the subprotocol names the serializer",
-    );
-    section.only(
-        "show_server_version",
-        false,
-        "the version is not shown to strangers",
     );
     section.only("enable_flash_policy", false, "Flash is gone");
     section.not_yet(&["fail_by_drop", "echo_close_codereason", "flash_policy"]);

@@ -1,0 +1,234 @@
+//! `crosspoint start`: from arguments to a running router, and to its end.
+
+use std::io;
+use std::path::Path;
+use std::process;
+use std::thread;
+use std::time::Duration;
+
+use crosspoint_net::{Address, Running, StartError};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use tokio::runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+
+use crate::boot::{Secret, server_spec, shard_count};
+use crate::cli::{LogFormat, StartArgs};
+use crate::config::{self, Config, Endpoint, LoadError, Shards};
+use crate::control;
+use crate::logging;
+use crate::welcome::welcome;
+
+/// How long sessions have to answer GOODBYE and to take what is queued for them.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// When the process ends even if something in it does not.
+const SHUTDOWN_BOUND: Duration = Duration::from_secs(3);
+
+/// Why a command failed, as text for a person.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+impl Failure {
+    fn system(doing: &str, error: &io::Error) -> Self {
+        Self(format!("cannot {doing}: {error}"))
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::File(message) => Self(message),
+            LoadError::Invalid(report) => {
+                let count = report.count(config::Severity::Error);
+                let errors = if count == 1 {
+                    "1 error"
+                } else {
+                    &format!("{count} errors")
+                };
+                Self(format!("the configuration cannot be used\n\n{report}\n{errors}"))
+            }
+        }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Runs a router until a signal ends it.
+///
+/// # Errors
+/// If it does not start, or does not end in order.
+pub fn start(args: &StartArgs) -> Result<(), Failure> {
+    let config = configuration(args)?;
+    let _log = logging::start(args.log_level, args.log_format);
+    raise_open_files();
+    pin(&config.router.cpus)?;
+    let cpus = thread::available_parallelism().map_or(1, Into::into);
+    let shards = shard_count(&config.router, cpus);
+
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(8)
+        .thread_name("files")
+        .build()
+        .map_err(|error| Failure::system("start the control plane", &error))?;
+    let entered = runtime.enter();
+    // From here on a signal is ours, also while the shards start.
+    let signals = Signals::new().map_err(|error| Failure::system("listen to signals", &error))?;
+    drop(entered);
+    let secret = Secret::draw().map_err(|error| Failure::system("get random numbers", &error))?;
+    let (sender, connections) = mpsc::channel(control::QUEUE);
+    let running = crosspoint_net::start(server_spec(&config, shards, secret, sender))?;
+    announce(&config, running.addresses(), shards.into(), args.log_format);
+
+    let listeners = config.router.listeners;
+    let ended = runtime.block_on(async {
+        let web = tokio::spawn(async move { control::serve(&listeners, connections).await });
+        let ended = until_signal(signals, running).await;
+        web.abort();
+        ended
+    });
+    // Nothing that a blocking thread may still read from a disk is worth waiting for.
+    runtime.shutdown_background();
+    ended
+}
+
+fn configuration(args: &StartArgs) -> Result<Config, Failure> {
+    let mut config = match &args.config {
+        Some(path) => {
+            let (config, report) = config::load(path)?;
+            eprint!("{report}");
+            config
+        }
+        None => {
+            hint_at_file();
+            config::load_default()?
+        }
+    };
+    if let Some(count) = args.shards {
+        config.router.shards = Shards::Exactly(count);
+    }
+    if let Some(listen) = args.listen {
+        for listener in &mut config.router.listeners {
+            if let Endpoint::Tcp { address, .. } = &mut listener.endpoint {
+                *address = listen;
+            }
+        }
+    }
+    Ok(config)
+}
+
+/// Crossbar.io would use such a file by itself; here what runs is what was asked for.
+pub(crate) fn hint_at_file() {
+    let names = [".crossbar/config.yaml", ".crossbar/config.json"];
+    if let Some(name) = names.into_iter().find(|name| Path::new(name).is_file()) {
+        eprintln!("note: the built-in configuration is used; to use {name}: --config {name}");
+    }
+}
+
+/// Raises the limit of open files as far as permitted: each connection is one.
+fn raise_open_files() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum
+        && let Err(error) = setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: maximum,
+                maximum,
+            },
+        )
+    {
+        warn!(%error, "cannot raise the limit of open files");
+    }
+    let Rlimit { current, .. } = getrlimit(Resource::Nofile);
+    info!(open_files = current, "limits");
+}
+
+/// Keeps this thread, and so all that it starts, to the CPUs of `cpu_affinity`.
+fn pin(cpus: &[usize]) -> Result<(), Failure> {
+    if cpus.is_empty() {
+        return Ok(());
+    }
+    let mut set = CpuSet::new();
+    for cpu in cpus {
+        set.set(*cpu);
+    }
+    sched_setaffinity(None, &set).map_err(|error| {
+        Failure(format!(
+            "cannot run on the CPUs of \"cpu_affinity\", {cpus:?}: {error}"
+        ))
+    })
+}
+
+/// Says that the router runs, and where.
+fn announce(config: &Config, addresses: &[Address], shards: u16, format: LogFormat) {
+    for (listener, address) in config.router.listeners.iter().zip(addresses) {
+        info!(transport = listener.id, %address, "listening");
+    }
+    info!(shards, "router started");
+    if format == LogFormat::Text {
+        print!("{}", welcome(config, addresses, shards));
+    }
+}
+
+/// SIGTERM and SIGINT, one after the other.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// The next signal's name and the exit status of a process that it kills.
+    async fn next(&mut self) -> (&'static str, i32) {
+        tokio::select! {
+            _ = self.interrupt.recv() => ("SIGINT", 130),
+            _ = self.terminate.recv() => ("SIGTERM", 143),
+        }
+    }
+}
+
+/// Waits for a signal, then ends the router in order; a second signal ends the process at once.
+async fn until_signal(mut signals: Signals, running: Running) -> Result<(), Failure> {
+    let (name, _) = signals.next().await;
+    info!(
+        signal = name,
+        "stopping: sessions get GOODBYE; a second signal stops at once"
+    );
+    let (done, ended) = oneshot::channel();
+    let stop = move || {
+        // Nobody waits for the answer any more if the time is over.
+        let _ = done.send(running.shutdown(GRACE));
+    };
+    thread::Builder::new()
+        .name("shutdown".to_owned())
+        .spawn(stop)
+        .map_err(|error| Failure::system("start a thread", &error))?;
+    tokio::select! {
+        ended = ended => match ended {
+            Ok(Ok(())) => info!("stopped"),
+            Ok(Err(stuck)) => return Err(Failure(format!("stopped, but not in order: {stuck:?}"))),
+            Err(_) => return Err(Failure("stopped, but not in order".to_owned())),
+        },
+        () = tokio::time::sleep(SHUTDOWN_BOUND) => {
+            return Err(Failure(format!("not stopped in order within {} s", SHUTDOWN_BOUND.as_secs())));
+        }
+        (name, status) = signals.next() => {
+            error!(signal = name, "stopping at once");
+            process::exit(status);
+        }
+    }
+    Ok(())
+}
