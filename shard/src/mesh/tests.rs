@@ -1,1 +1,228 @@
+//! The mesh without executors: order, counts, and the wake-up protocol between real threads.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use crosspoint_core::ids::{CallKey, ShardId};
+use crosspoint_core::payload::{Format, Payload};
+use crosspoint_core::peer::{Outcome, PeerMessage, Reply, Token};
+use crosspoint_core::value::Dict;
+
+use super::{Mailbox, Mesh, MeshLimits, Postman};
+use crate::counters::Counters;
+
+const SMALL: MeshLimits = MeshLimits {
+    envelopes: 2,
+    bytes: 100_000,
+};
+
+fn ack(number: u64) -> PeerMessage {
+    PeerMessage::Ack { token: Token(number) }
+}
+
+fn reply(bytes: usize) -> PeerMessage {
+    PeerMessage::Reply(Box::new(Reply {
+        call: CallKey {
+            shard: ShardId(1),
+            slot: 0,
+            generation: 0,
+        },
+        outcome: Outcome::Result,
+        rest: Dict::new(),
+        payload: Payload {
+            format: Format::Json,
+            args: Bytes::from(vec![b'x'; bytes]),
+            kwargs: Bytes::new(),
+        },
+    }))
+}
+
+fn postman(me: u16, mesh: &Arc<Mesh>) -> Postman {
+    let counters = Arc::new(Counters::new(mesh.shards()));
+    Postman::new(ShardId(me), Arc::clone(mesh), counters)
+}
+
+fn numbers(mailbox: &mut Mailbox) -> Vec<u64> {
+    let mut all = Vec::new();
+    while let Some(envelope) = mailbox.take() {
+        for message in envelope.messages {
+            let PeerMessage::Ack { token } = message else {
+                panic!("{message:?}")
+            };
+            all.push(token.0);
+        }
+    }
+    all
+}
+
+#[test]
+fn one_turn_is_one_envelope() {
+    let (mesh, mut mailboxes) = Mesh::new(3, MeshLimits::default());
+    let mut postman = postman(0, &mesh);
+    for number in 0..100 {
+        postman.post(ShardId(1), ack(number));
+    }
+    postman.post(ShardId(2), ack(7));
+    assert!(postman.send());
+    let envelope = mailboxes[1].take().unwrap();
+    assert_eq!((envelope.from, envelope.messages.len()), (ShardId(0), 100));
+    assert!(mailboxes[1].take().is_none());
+    assert_eq!(numbers(&mut mailboxes[2]), [7]);
+}
+
+#[test]
+fn a_full_mailbox_keeps_the_order() {
+    let (mesh, mut mailboxes) = Mesh::new(2, SMALL);
+    let counters = Arc::new(Counters::new(2));
+    let mut postman = Postman::new(ShardId(0), Arc::clone(&mesh), Arc::clone(&counters));
+    let (mut posted, mut seen) = (0, Vec::new());
+    // Two envelopes fit; five turns pass for each one that is taken out.
+    for turn in 0..50 {
+        postman.post(ShardId(1), ack(posted));
+        posted += 1;
+        postman.send();
+        if turn % 5 == 0 {
+            let envelope = mailboxes[1].take().unwrap();
+            seen.extend(envelope.messages.into_iter().map(|message| match message {
+                PeerMessage::Ack { token } => token.0,
+                other => panic!("{other:?}"),
+            }));
+        }
+    }
+    assert!(!postman.is_empty());
+    assert!(counters.posts[1].overflows.get() > 0);
+    while !postman.send() {
+        seen.extend(numbers(&mut mailboxes[1]));
+    }
+    seen.extend(numbers(&mut mailboxes[1]));
+    assert_eq!(seen, (0..posted).collect::<Vec<_>>());
+    assert_eq!(counters.posts[1].messages.get(), posted);
+    assert_eq!(mesh.inbox(ShardId(1)).bytes.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn bytes_over_the_limit_show_until_half_is_gone() {
+    let (mesh, mut mailboxes) = Mesh::new(2, SMALL);
+    let mut postman = postman(0, &mesh);
+    for _ in 0..4 {
+        postman.post(ShardId(1), reply(24_000));
+        postman.send();
+    }
+    // What waits at the sender counts too.
+    assert_eq!(mesh.over_limit(), None);
+    postman.post(ShardId(1), reply(24_000));
+    postman.send();
+    assert_eq!(mesh.over_limit(), Some(ShardId(1)));
+    for left in (0..5).rev() {
+        mailboxes[1].take().unwrap();
+        postman.send();
+        assert_eq!(mesh.over_limit().is_some(), left > 2, "{left} left");
+    }
+}
+
+#[test]
+fn posts_to_a_shard_that_ended_are_counted_and_not_charged() {
+    let (mesh, mut mailboxes) = Mesh::new(2, SMALL);
+    let counters = Arc::new(Counters::new(2));
+    let mut postman = Postman::new(ShardId(0), Arc::clone(&mesh), Arc::clone(&counters));
+    mailboxes.pop();
+    postman.post(ShardId(1), reply(1_000_000));
+    assert!(postman.send());
+    assert_eq!(counters.posts[1].lost.get(), 1);
+    assert_eq!(mesh.over_limit(), None);
+}
+
+/// Wakes a thread that waits in [`wait_for_mail`], and notes that it did.
+struct Unpark {
+    thread: thread::Thread,
+    woken: AtomicBool,
+}
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
+/// Sleeps until there is mail, by the waker alone; whether it came within five seconds.
+fn wait_for_mail(mailbox: &mut Mailbox, unpark: &Arc<Unpark>) -> bool {
+    let waker = Waker::from(Arc::clone(unpark));
+    let end = Instant::now() + Duration::from_secs(5);
+    while mailbox.poll_mail(&mut Context::from_waker(&waker)) == Poll::Pending {
+        while !unpark.woken.swap(false, Ordering::Acquire) {
+            if Instant::now() >= end {
+                return false;
+            }
+            thread::park_timeout(Duration::from_secs(1));
+        }
+    }
+    true
+}
+
+/// Three senders that pause at random against a receiver that sleeps whenever it can: a wake-up that is lost
+/// leaves it asleep for good, since the senders wait for it in the end.
+#[test]
+fn no_wake_up_is_lost() {
+    const SENDERS: u16 = 3;
+    const MESSAGES: u64 = 60_000;
+    let (mesh, mut mailboxes) = Mesh::new(
+        SENDERS + 1,
+        MeshLimits {
+            envelopes: 64,
+            ..SMALL
+        },
+    );
+    let mut mailbox = mailboxes.pop().unwrap();
+    let me = mailbox.shard();
+    let counters = (0..SENDERS)
+        .map(|_| Arc::new(Counters::new(SENDERS + 1)))
+        .collect::<Vec<_>>();
+    thread::scope(|scope| {
+        for (sender, counters) in (0..SENDERS).zip(&counters) {
+            let mut postman = Postman::new(ShardId(sender), Arc::clone(&mesh), Arc::clone(counters));
+            scope.spawn(move || {
+                for number in 0..MESSAGES {
+                    postman.post(me, ack(number));
+                    // Lets the receiver fall asleep at any point of the next post.
+                    for _ in 0..(number * 7919 + u64::from(sender)) % 200 {
+                        std::hint::spin_loop();
+                    }
+                    while !postman.send() {
+                        thread::yield_now();
+                    }
+                }
+            });
+        }
+        let unpark = Arc::new(Unpark {
+            thread: thread::current(),
+            woken: AtomicBool::new(false),
+        });
+        let mut next = [0; SENDERS as usize];
+        while next.iter().any(|&next| next < MESSAGES) {
+            assert!(
+                wait_for_mail(&mut mailbox, &unpark),
+                "asleep with mail after {next:?}"
+            );
+            while let Some(envelope) = mailbox.take() {
+                for message in envelope.messages {
+                    let expected = &mut next[usize::from(envelope.from.0)];
+                    assert!(matches!(message, PeerMessage::Ack { token } if token.0 == *expected));
+                    *expected += 1;
+                }
+            }
+        }
+    });
+    let wakes: u64 = counters
+        .iter()
+        .map(|counters| counters.posts[usize::from(me.0)].wakes.get())
+        .sum();
+    assert!(
+        wakes > 100,
+        "the receiver never slept: the test shows nothing ({wakes} wake-ups)"
+    );
+}

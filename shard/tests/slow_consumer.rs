@@ -1,0 +1,187 @@
+//! Peers that read too slowly, or not at all, or take only small messages.
+
+mod support;
+
+use std::time::Duration;
+
+use crosspoint_shard::{FRAME_COST, PauseReason, ShardConfig, SlowConsumer};
+use serde_json::{Value, json};
+use support::{Peer, World};
+
+const LIMIT: usize = 10_000;
+
+fn config(slow_consumer: SlowConsumer) -> ShardConfig {
+    ShardConfig {
+        outbox_bytes: LIMIT,
+        slow_consumer,
+        ..ShardConfig::default()
+    }
+}
+
+/// A publisher, a subscriber that stopped reading, and one that reads.
+fn scene(slow_consumer: SlowConsumer) -> (World, Peer, Peer, Peer) {
+    let mut world = World::new(1, &config(slow_consumer));
+    let (publisher, slow, quick) = (world.join(0), world.join(0), world.join(0));
+    for peer in [&slow, &quick] {
+        assert_eq!(world.ask(peer, &json!([32, 1, {}, "com.topic"]))[0], 33);
+    }
+    slow.wire.room.set(Some(0));
+    (world, publisher, slow, quick)
+}
+
+fn publish(world: &mut World, publisher: &Peer, count: usize) {
+    for request in 1..=count {
+        world.send(
+            publisher,
+            &json!([16, request, {}, "com.topic", ["x".repeat(1000)]]),
+        );
+    }
+}
+
+#[test]
+fn a_slow_subscriber_is_disconnected_and_others_miss_nothing() {
+    let (mut world, publisher, slow, quick) = scene(SlowConsumer::Disconnect);
+    publish(&mut world, &publisher, 9);
+    assert!(!slow.wire.closed.get());
+    publish(&mut world, &publisher, 9);
+    assert!(slow.wire.closed.get());
+    assert_eq!(quick.received().len(), 18);
+    let counters = world.shards[0].counters();
+    assert_eq!(
+        (counters.closed_slow.get(), counters.events_dropped_slow.get()),
+        (1, 0)
+    );
+    // Its transport ends, and with it the session.
+    world.shards[0].detach(slow.conn);
+    publish(&mut world, &publisher, 1);
+    assert_eq!(world.shards[0].counters().closed_slow.get(), 1);
+}
+
+#[test]
+fn a_slow_subscriber_misses_events_but_no_replies() {
+    let (mut world, publisher, slow, quick) = scene(SlowConsumer::Drop);
+    publish(&mut world, &publisher, 50);
+    // It can still ask for something, and gets its answer behind the events that were kept.
+    world.send(&slow, &json!([34, 2, 123]));
+    assert_eq!(world.shards[0].pause(slow.conn), None);
+    world.make_room(&slow, None);
+    let received = slow.received();
+    let dropped = world.shards[0].counters().events_dropped_slow.get() as usize;
+    assert_eq!(received.len() - 1 + dropped, 50);
+    assert!(
+        (9..=11).contains(&(received.len() - 1)),
+        "{} events kept",
+        received.len() - 1
+    );
+    assert_eq!(received.last().unwrap()[0], 8, "the answer to UNSUBSCRIBE");
+    assert_eq!(quick.received().len(), 50);
+    // Then it is served as before.
+    publish(&mut world, &publisher, 5);
+    assert_eq!(slow.received().len(), 5);
+}
+
+#[test]
+fn replies_that_nobody_reads_pause_the_reader_and_then_close_the_connection() {
+    let mut world = World::new(1, &config(SlowConsumer::Disconnect));
+    let client = world.join(0);
+    client.wire.room.set(Some(0));
+    let mut sent = 1;
+    while world.shards[0].pause(client.conn).is_none() {
+        world.send(&client, &json!([34, sent, 123]));
+        sent += 1;
+        assert!(sent < 1000);
+    }
+    assert_eq!(world.shards[0].pause(client.conn), Some(PauseReason::Unread));
+    assert!(!client.wire.closed.get());
+    while !client.wire.closed.get() {
+        world.send(&client, &json!([34, sent, 123]));
+        sent += 1;
+        assert!(sent < 1000);
+    }
+    assert!(sent * FRAME_COST <= 2 * LIMIT, "{sent} replies were held");
+    assert_eq!(world.shards[0].counters().closed_slow.get(), 1);
+}
+
+#[test]
+fn a_message_larger_than_the_limit_still_passes() {
+    let (mut world, publisher, slow, quick) = scene(SlowConsumer::Disconnect);
+    let large = "x".repeat(5 * LIMIT);
+    world.send(&publisher, &json!([16, 1, {}, "com.topic", [large]]));
+    assert!(!slow.wire.closed.get());
+    world.make_room(&slow, Some(1000));
+    world.make_room(&slow, None);
+    assert_eq!(slow.answer()[4][0], large);
+    assert_eq!(quick.answer()[4][0], large);
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_closed_in_the_end() {
+    let (mut world, publisher, slow, _) = scene(SlowConsumer::Drop);
+    publish(&mut world, &publisher, 2);
+    world.pass(Duration::from_secs(20));
+    // A little progress counts.
+    world.make_room(&slow, Some(10));
+    world.pass(Duration::from_secs(20));
+    assert!(!slow.wire.closed.get());
+    world.pass(Duration::from_secs(11));
+    assert!(slow.wire.closed.get());
+    assert_eq!(world.shards[0].counters().closed_stalled.get(), 1);
+}
+
+#[test]
+fn a_broken_connection_is_closed_once() {
+    let (mut world, publisher, slow, _) = scene(SlowConsumer::Drop);
+    slow.wire.broken.set(true);
+    publish(&mut world, &publisher, 2);
+    assert!(slow.wire.closed.get());
+    assert_eq!(world.shards[0].counters().closed_broken.get(), 1);
+}
+
+/// A caller and a callee of `com.proc`, of which one takes messages of 2048 bytes at most.
+fn call_scene(caller_max: usize, callee_max: usize) -> (World, Peer, Peer) {
+    let mut world = World::new(2, &ShardConfig::default());
+    let callee = world.join_small(0, callee_max);
+    let caller = world.join_small(1, caller_max);
+    assert_eq!(world.ask(&callee, &json!([64, 1, {}, "com.proc"]))[0], 65);
+    (world, caller, callee)
+}
+
+fn size_exceeded(request: u64) -> Value {
+    json!([8, 48, request, {}, "wamp.error.payload_size_exceeded"])
+}
+
+#[test]
+fn a_result_too_large_for_the_caller_becomes_an_error() {
+    let (mut world, caller, callee) = call_scene(2048, 1 << 24);
+    world.send(&caller, &json!([48, 1, {}, "com.proc"]));
+    let invocation = callee.answer();
+    world.send(&callee, &json!([70, invocation[1], {}, ["x".repeat(4000)]]));
+    assert_eq!(caller.answer(), size_exceeded(1));
+    assert_eq!(world.shards[1].counters().replies_too_large.get(), 1);
+}
+
+#[test]
+fn an_invocation_too_large_for_the_callee_is_answered_for_it() {
+    let (mut world, caller, callee) = call_scene(1 << 24, 2048);
+    let answer = world.ask(&caller, &json!([48, 1, {}, "com.proc", ["x".repeat(4000)]]));
+    assert_eq!(answer, size_exceeded(1));
+    assert!(callee.received().is_empty());
+    // The callee is free for calls that fit.
+    world.send(&caller, &json!([48, 2, {}, "com.proc", ["x"]]));
+    let invocation = callee.answer();
+    world.send(&callee, &json!([70, invocation[1], {}, ["y"]]));
+    assert_eq!(caller.answer(), json!([50, 2, {}, ["y"]]));
+}
+
+#[test]
+fn an_event_too_large_for_one_subscriber_reaches_the_others() {
+    let mut world = World::new(1, &ShardConfig::default());
+    let (publisher, small, large) = (world.join(0), world.join_small(0, 2048), world.join(0));
+    for peer in [&small, &large] {
+        world.ask(peer, &json!([32, 1, {}, "com.topic"]));
+    }
+    world.send(&publisher, &json!([16, 1, {}, "com.topic", ["x".repeat(4000)]]));
+    assert!(small.received().is_empty());
+    assert_eq!(large.received().len(), 1);
+    assert_eq!(world.shards[0].counters().events_dropped_large.get(), 1);
+}
