@@ -37,6 +37,36 @@ def _peers(router: Router, transport: str, serializer) -> Iterator[Peers]:
 
 
 @pytest.fixture
+def own_router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Router]]:
+    """Starts routers of the test's own."""
+    routers = []
+
+    def start(shards: int = 1) -> Router:
+        workdir = tmp_path_factory.mktemp("own")
+        routers.append(Router(workdir, lambda ports: config.simple(ports[0]), arguments=("--shards", str(shards))))
+        return routers[-1].start()
+
+    yield start
+    for router in routers:
+        router.kill()
+
+
+FIGURES = pytest.StashKey[list]()
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Notes a measured figure, which is printed at the end of the run."""
+    return request.config.stash[FIGURES].append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the figures."""
+    for line in terminalreporter.config.stash[FIGURES]:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture
 def wamp_of(router: Router) -> Iterator[Callable[[str], Peers]]:
     """Sessions over a transport of the test's choice, for tests that choose the serializers too."""
     opened = []
@@ -105,4 +135,5 @@ class Record:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Installs the record."""
+    config.stash[FIGURES] = []
     config.pluginmanager.register(Record())

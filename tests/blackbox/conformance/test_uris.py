@@ -120,6 +120,15 @@ def test_UR_013_letters_of_the_world(wamp: Peers) -> None:
     session.event(subscription)
 
 
+@pytest.mark.parametrize("uri", ["com.App", "com.app-x", "com.größe"], ids=["upper", "dash", "umlaut"])
+def test_UR_014_strict_uris(wamp: Peers, uri: str) -> None:
+    """Where URIs are checked strictly, components hold lower-case letters, digits and underscores only."""
+    session = wamp.join("strict_uris")
+    each_kind_refuses(session, uri)
+    refused(session, m.SUBSCRIBE, uri, match="prefix")
+    session.subscribe("com.app_1")
+
+
 def test_UR_015_register_reserved(wamp: Peers) -> None:
     """Nobody but the router registers below wamp."""
     session = wamp.join()

@@ -114,6 +114,7 @@ def conformance(ports: list[int]) -> dict:
         realm("realm2"),
         realm("strict", strict_request_ids=True),
         realm("nodisclose", allow_disclose=False),
+        realm("strict_uris", uri_check="strict"),
     ]
     return node(realms, transports)
 

@@ -1,0 +1,129 @@
+"""Writes docs/conformance.md from the results of a test run.
+
+    conformance_table.py           writes the file
+    conformance_table.py --check   fails if the file is not what the results make of it
+"""
+
+import json
+import sys
+from collections import defaultdict
+from itertools import groupby
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "out" / "conformance.json"
+TABLE = HERE.parents[1] / "docs" / "conformance.md"
+
+GROUPS = {
+    "SE": "Opening sessions",
+    "GB": "Closing sessions",
+    "PV": "Protocol violations",
+    "UR": "URIs and patterns",
+    "PS": "Publish and subscribe",
+    "PX": "Who receives an event",
+    "PI": "Who published",
+    "PP": "Pattern subscriptions",
+    "RE": "Registering procedures",
+    "CA": "Calls",
+    "PR": "Pattern registrations",
+    "SR": "Shared registrations",
+    "CI": "Who calls",
+    "PC": "Progressive call results",
+    "CC": "Cancelling calls",
+    "CT": "Call timeouts",
+    "AZ": "Authorisation",
+    "TW": "WebSocket",
+    "TR": "RawSocket",
+    "SZ": "Serializers",
+}
+
+INTRODUCTION = """\
+# Conformance
+
+What the router does of the WAMP specification, line by line, as the black-box tests observed it. This page is
+written by `tests/blackbox/conformance_table.py` from the results of `make test`; do not edit it.
+
+Each line is one test (`test_PS_001_…` for PS-001), which runs wherever it applies: over WebSocket (ws) and
+RawSocket (rs), with JSON, MessagePack and CBOR, against one shard and four. The last column says where it passed.
+"""
+
+
+def rows(results: list[dict]) -> dict[str, tuple[str, str]]:
+    """The text of each line and where it passed."""
+    texts: dict[str, list[str]] = defaultdict(list)
+    passed: dict[str, dict[tuple[str, str], bool]] = defaultdict(dict)
+    for result in results:
+        line = result["id"]
+        if result["text"] not in texts[line]:
+            texts[line].append(result["text"])
+        if result["outcome"] == "skipped":
+            continue
+        shards, where = place(result["where"])
+        before = passed[line].get((shards, where), True)
+        passed[line][shards, where] = before and result["outcome"] == "passed"
+    return {line: (" ".join(texts[line]), describe(passed[line])) for line in sorted(texts)}
+
+
+def place(where: str) -> tuple[str, str]:
+    """The number of shards, and transport and serializer where the test names them."""
+    parts = where.split("-")
+    shards = next((part.removeprefix("shards") for part in parts if part.startswith("shards")), "")
+    transports = {"websocket": "ws", "rawsocket": "rs"}
+    known = [transports.get(part, part) for part in parts if part in (*transports, "json", "msgpack", "cbor")]
+    return shards, " ".join(known)
+
+
+def describe(passed: dict[tuple[str, str], bool]) -> str:
+    """Where a line passed, in few words; where it failed, in all."""
+    failed = sorted(f"{shards} shards {where}".strip() for (shards, where), good in passed.items() if not good)
+    if failed:
+        return "**failed**: " + ", ".join(failed)
+    by_shards = {
+        shards: tuple(sorted(where for _, (_, where) in group))
+        for shards, group in groupby(sorted((key[0], key) for key in passed), key=lambda item: item[0])
+    }
+    places = set(by_shards.values())
+    assert len(places) == 1, f"tests differ between shards: {by_shards}"
+    (where,) = places
+    return f"{places_in_words(where)}; {' and '.join(sorted(by_shards))} shards"
+
+
+def places_in_words(where: tuple[str, ...]) -> str:
+    """Transports and serializers."""
+    names = set(where)
+    transports = sorted({part for name in names for part in name.split() if part in ("ws", "rs")}, reverse=True)
+    serializers = [name for name in ("json", "msgpack", "cbor") if any(name in place.split() for place in names)]
+    return f"{' '.join(transports) or 'both transports'}, {' '.join(serializers) or 'all serializers'}"
+
+
+def table(results: list[dict]) -> str:
+    """The whole page."""
+    lines = rows(results)
+    unknown = {line[:2] for line in lines} - set(GROUPS)
+    assert not unknown, f"groups without a title: {unknown}"
+    good = sum("**failed**" not in where for _, where in lines.values())
+    page = [INTRODUCTION, f"{good} of {len(lines)} lines pass.\n"]
+    for group, title in GROUPS.items():
+        members = {line: row for line, row in lines.items() if line.startswith(group)}
+        if members:
+            page += [f"## {title} ({group})\n", "| line | behaviour | passed |", "|---|---|---|"]
+            page += [f"| {line} | {text.replace('|', chr(92) + '|')} | {where} |" for line, (text, where) in members.items()]
+            page.append("")
+    return "\n".join(page)
+
+
+def main() -> int:
+    """Writes or checks; the exit status."""
+    page = table(json.loads(RESULTS.read_text()))
+    if "--check" not in sys.argv:
+        TABLE.parent.mkdir(exist_ok=True)
+        TABLE.write_text(page)
+        return 0
+    if TABLE.exists() and TABLE.read_text() == page:
+        return 0
+    print(f"{TABLE} is not what this run found; run `make test` without CI set, and commit what it writes there.")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
