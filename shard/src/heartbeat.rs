@@ -146,16 +146,11 @@ impl Heartbeat {
         shards: impl IntoIterator<Item = (ShardId, Arc<Pulse>, Arc<Counters>)>,
     ) -> io::Result<Self> {
         let (stop, stopped) = channel();
-        let patients = shards.into_iter().map(|(id, pulse, counters)| Patient {
-            id,
-            pulse,
-            activity: counters.activity(),
-            counters,
-            next: clock.now(),
-            unanswered: 0,
-            reported: false,
-        });
-        let patients = patients.collect();
+        let now = clock.now();
+        let shards = shards.into_iter();
+        let patients = shards
+            .map(|(id, pulse, counters)| Patient::new(id, pulse, counters, now))
+            .collect();
         let thread = Builder::new()
             .name("heartbeat".to_owned())
             .spawn(move || watch(clock, patients, &stopped))?;
@@ -200,6 +195,18 @@ struct Patient {
 }
 
 impl Patient {
+    fn new(id: ShardId, pulse: Arc<Pulse>, counters: Arc<Counters>, now: Time) -> Self {
+        Self {
+            id,
+            pulse,
+            activity: counters.activity(),
+            counters,
+            next: now,
+            unanswered: 0,
+            reported: false,
+        }
+    }
+
     /// Sends a beat if one is due, and says when to look again.
     fn look_after(&mut self, now: Time) -> Time {
         let activity = self.counters.activity();
@@ -241,5 +248,116 @@ impl Patient {
             tracing::warn!(shard = self.id.0, "shard turns again");
         }
         self.reported = stuck;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    struct At(Time);
+
+    impl Clock for At {
+        fn now(&self) -> Time {
+            self.0
+        }
+    }
+
+    fn ms(ms: u64) -> Time {
+        Time::default().after(Duration::from_millis(ms))
+    }
+
+    /// A shard whose task answers when the test lets it.
+    struct Scene {
+        patient: Patient,
+        wakes: Arc<Wakes>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let patient = Patient::new(
+                ShardId(0),
+                Arc::new(Pulse::new()),
+                Arc::new(Counters::new(1)),
+                Time::default(),
+            );
+            let scene = Self {
+                patient,
+                wakes: Arc::default(),
+            };
+            assert!(scene.answer(ms(0)).is_pending());
+            scene
+        }
+
+        fn answer(&self, now: Time) -> Poll<()> {
+            let waker = Waker::from(Arc::clone(&self.wakes));
+            self.patient
+                .pulse
+                .poll_beat(&mut Context::from_waker(&waker), &At(now))
+        }
+
+        /// Looks after the shard at each millisecond; the number of wake-ups.
+        fn pass(&mut self, from_ms: u64, until_ms: u64, answers: bool, busy: bool) -> usize {
+            let before = self.wakes.0.load(Ordering::Relaxed);
+            for now in from_ms..until_ms {
+                if busy {
+                    self.patient.counters.received.one();
+                }
+                if now == from_ms || ms(now) >= self.patient.next {
+                    self.patient.look_after(ms(now));
+                    if answers {
+                        assert!(self.answer(ms(now)).is_ready());
+                    }
+                }
+            }
+            self.wakes.0.load(Ordering::Relaxed) - before
+        }
+    }
+
+    #[test]
+    fn an_idle_shard_is_left_in_peace_and_a_busy_one_is_not() {
+        let mut scene = Scene::new();
+        assert_eq!(scene.pass(0, 1000, true, false), 20);
+        assert_eq!(scene.pass(1000, 2000, true, true), 200);
+    }
+
+    #[test]
+    fn a_beat_without_answer_is_repeated_soon_and_then_seldom() {
+        let mut scene = Scene::new();
+        assert_eq!(scene.pass(0, 50, false, false), 1);
+        assert_eq!(scene.pass(50, 1000, false, false), 190);
+        assert!(scene.pass(1000, 101_000, false, false) <= 101);
+        assert!(scene.patient.reported);
+        assert!(scene.answer(ms(101_000)).is_ready());
+        assert_eq!(scene.patient.pulse.take_latency_max(), Duration::from_secs(101));
+        scene.patient.look_after(ms(102_000));
+        assert!(!scene.patient.reported);
+    }
+
+    #[test]
+    fn a_shard_that_ended_is_not_woken() {
+        let mut scene = Scene::new();
+        scene.patient.pulse.end();
+        assert_eq!(scene.pass(0, 1000, false, true), 0);
+    }
+
+    #[test]
+    fn stages_only_go_forward() {
+        let pulse = Pulse::new();
+        pulse.advance(Stage::End);
+        pulse.advance(Stage::Drain);
+        assert_eq!(pulse.stage(), Stage::End);
     }
 }

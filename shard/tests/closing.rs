@@ -1,4 +1,5 @@
 //! How connections end, and what is due when.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Peers that read too slowly, or not at all, or take only small messages.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -2,6 +2,9 @@
 //! unless they say otherwise.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its part")]
 
+#[cfg(feature = "glommio")]
+pub mod live;
+
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::rc::Rc;
