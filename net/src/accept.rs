@@ -35,7 +35,11 @@ pub(crate) struct TcpSeat {
 
 /// Serves the connections of a TCP listener until the server ends.
 pub(crate) async fn accept_tcp(local: Rc<Local>, seat: TcpSeat) {
-    let TcpSeat { index, socket, permits } = seat;
+    let TcpSeat {
+        index,
+        socket,
+        permits,
+    } = seat;
     match socket.try_clone() {
         Ok(stopper) => {
             let stopping = Rc::clone(&local.stopping);
@@ -69,7 +73,12 @@ pub(crate) async fn accept_tcp(local: Rc<Local>, seat: TcpSeat) {
 
 /// Serves the connections that other threads accepted, until the server ends.
 pub(crate) async fn accept_handed(local: Rc<Local>, inbox: Inbox) {
-    while let Some(Accepted { listener, socket, permit }) = inbox.receive(&local.stopping).await {
+    while let Some(Accepted {
+        listener,
+        socket,
+        permit,
+    }) = inbox.receive(&local.stopping).await
+    {
         spawn(serve(Rc::clone(&local), listener, fd::stream(socket), permit));
     }
 }
@@ -94,25 +103,35 @@ impl UnixAcceptor {
         let ending = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&ending);
         let stopper = OwnedFd::from(listener.try_clone()?);
-        let thread = std::thread::Builder::new().name(format!("accept-{index}")).spawn(move || {
-            for shard in shards.iter().cycle() {
-                let accepted = listener.accept();
-                if end.load(Ordering::Acquire) {
-                    return;
-                }
-                match accepted {
-                    Ok((stream, _)) => {
-                        let permit = permits.take();
-                        shard.send(Accepted { listener: index, socket: stream.into(), permit });
+        let thread = std::thread::Builder::new()
+            .name(format!("accept-{index}"))
+            .spawn(move || {
+                for shard in shards.iter().cycle() {
+                    let accepted = listener.accept();
+                    if end.load(Ordering::Acquire) {
+                        return;
                     }
-                    Err(error) => {
-                        tracing::warn!(listener = index, %error, "cannot accept a connection");
-                        std::thread::sleep(RETRY);
+                    match accepted {
+                        Ok((stream, _)) => {
+                            let permit = permits.take();
+                            shard.send(Accepted {
+                                listener: index,
+                                socket: stream.into(),
+                                permit,
+                            });
+                        }
+                        Err(error) => {
+                            tracing::warn!(listener = index, %error, "cannot accept a connection");
+                            std::thread::sleep(RETRY);
+                        }
                     }
                 }
-            }
-        })?;
-        Ok(Self { listener: stopper, ending, thread })
+            })?;
+        Ok(Self {
+            listener: stopper,
+            ending,
+            thread,
+        })
     }
 
     /// Ends the thread, and waits for that.

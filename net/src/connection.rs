@@ -55,6 +55,7 @@ async fn open(
     permit: Option<Permit>,
 ) -> io::Result<Option<(Opened, BytesMut, Option<Permit>)>> {
     let listener = &local.spec.listeners[index];
+    let _in_handshake = local.opening(link);
     let deadline = Instant::now() + listener.opening_timeout;
     let mut opener = Opener::new(listener, permit.is_some(), local.spec.handoff.is_some());
     let mut buf = BytesMut::new();
@@ -94,7 +95,12 @@ fn hand_off(
 ) -> io::Result<()> {
     if let (Some(handoff), Some(permit)) = (&local.spec.handoff, permit) {
         let socket = link.give_up()?;
-        handoff(Handoff { socket, received: received.freeze(), listener, permit });
+        handoff(Handoff {
+            socket,
+            received: received.freeze(),
+            listener,
+            permit,
+        });
     }
     Ok(())
 }
@@ -174,7 +180,13 @@ impl<'s> Session<'s> {
             peer_max_bytes: opened.peer_max_bytes,
         });
         wire.attached(conn);
-        Self { local, link, wire, conn, protocol: opened.protocol }
+        Self {
+            local,
+            link,
+            wire,
+            conn,
+            protocol: opened.protocol,
+        }
     }
 
     async fn run(mut self, mut buf: BytesMut) -> Ended {

@@ -52,7 +52,10 @@ impl Inbox {
         poll_fn(|cx| {
             let mut state = self.lock();
             if end.poll_set(cx).is_ready() {
-                *state = State { closed: true, ..State::default() };
+                *state = State {
+                    closed: true,
+                    ..State::default()
+                };
                 return Poll::Ready(None);
             }
             match state.queue.pop_front() {
@@ -82,7 +85,11 @@ mod tests {
 
     fn accepted(listener: usize) -> Accepted {
         let (socket, _) = UnixStream::pair().unwrap();
-        Accepted { listener, socket: socket.into(), permit: None }
+        Accepted {
+            listener,
+            socket: socket.into(),
+            permit: None,
+        }
     }
 
     #[test]

@@ -41,7 +41,11 @@ pub(crate) enum Verdict {
 
 impl Keepalive {
     pub(crate) fn new(ping: Arc<AutoPing>) -> Self {
-        Self { ping, state: Cell::new(State::Quiet), sent: Cell::new(0) }
+        Self {
+            ping,
+            state: Cell::new(State::Quiet),
+            sent: Cell::new(0),
+        }
     }
 
     /// What to set the timer to at first.
@@ -73,7 +77,11 @@ impl Keepalive {
             }
             State::Answered | State::Quiet => {
                 // Without a timeout nobody looks for the answer.
-                self.state.set(if self.ping.timeout.is_some() { State::Asked } else { State::Quiet });
+                self.state.set(if self.ping.timeout.is_some() {
+                    State::Asked
+                } else {
+                    State::Quiet
+                });
                 Verdict::Ping(websocket::ping(&self.payload()), timeout)
             }
         }
@@ -82,7 +90,13 @@ impl Keepalive {
     /// Of the configured size, and different each time.
     fn payload(&self) -> Vec<u8> {
         self.sent.set(self.sent.get() + 1);
-        self.sent.get().to_be_bytes().into_iter().cycle().take(self.ping.size).collect()
+        self.sent
+            .get()
+            .to_be_bytes()
+            .into_iter()
+            .cycle()
+            .take(self.ping.size)
+            .collect()
     }
 }
 
@@ -93,7 +107,12 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn keepalive(timeout: Option<Duration>, restart_on_any_traffic: bool) -> Keepalive {
-        Keepalive::new(Arc::new(AutoPing { interval: 10 * SECOND, timeout, size: 12, restart_on_any_traffic }))
+        Keepalive::new(Arc::new(AutoPing {
+            interval: 10 * SECOND,
+            timeout,
+            size: 12,
+            restart_on_any_traffic,
+        }))
     }
 
     fn ping(keepalive: &Keepalive) -> Duration {

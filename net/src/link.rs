@@ -48,7 +48,9 @@ impl Link {
         poll_fn(|cx| {
             let mut scratch = scratch.borrow_mut();
             let mut stream = self.stream.borrow_mut();
-            Pin::new(&mut *stream).poll_read(cx, scratch.room()).map_ok(|len| scratch.take(len))
+            Pin::new(&mut *stream)
+                .poll_read(cx, scratch.room())
+                .map_ok(|len| scratch.take(len))
         })
         .await
     }
@@ -83,7 +85,11 @@ impl Link {
             self.ahead.set(true);
             return Ok(0);
         };
-        debug_assert_eq!(first.first(), Some(&self.refused.get()), "a write goes on where the last one ended");
+        debug_assert_eq!(
+            first.first(),
+            Some(&self.refused.get()),
+            "a write goes on where the last one ended"
+        );
         let mut remaining = Vec::with_capacity(bufs.len());
         if first.len() > 1 {
             remaining.push(IoSlice::new(&first[1..]));

@@ -127,7 +127,10 @@ pub(crate) fn bind(endpoint: &Endpoint, shards: u16) -> Result<(Bound, Address),
         Endpoint::Tcp { address, backlog } => bind_tcp(*address, *backlog, shards),
         Endpoint::Unix { path, backlog, mode } => bind_unix(path, *backlog, *mode),
     };
-    bound.map_err(|error| BindError { endpoint: endpoint.clone(), error })
+    bound.map_err(|error| BindError {
+        endpoint: endpoint.clone(),
+        error,
+    })
 }
 
 fn bind_tcp(address: SocketAddr, backlog: u32, shards: u16) -> io::Result<(Bound, Address)> {
@@ -166,7 +169,10 @@ fn bind_unix(path: &Path, backlog: u32, mode: Option<u32>) -> io::Result<(Bound,
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     }
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    Ok((Bound::Unix(OwnedFd::from(socket).into(), file), Address::Unix(path.to_owned())))
+    Ok((
+        Bound::Unix(OwnedFd::from(socket).into(), file),
+        Address::Unix(path.to_owned()),
+    ))
 }
 
 /// Removes the file of a socket on which nobody listens. Files of other kinds are left alone, and binding
@@ -189,7 +195,10 @@ mod tests {
     use super::*;
 
     fn loopback(port: u16) -> Endpoint {
-        Endpoint::Tcp { address: SocketAddr::from(([127, 0, 0, 1], port)), backlog: 64 }
+        Endpoint::Tcp {
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            backlog: 64,
+        }
     }
 
     fn tcp(bound: Bound) -> Vec<TcpListener> {
@@ -212,7 +221,9 @@ mod tests {
         let port = port(&address);
         let listeners = tcp(bound);
         assert!(port != 0 && listeners.len() == 4);
-        let clients: Vec<_> = (0..64).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+        let clients: Vec<_> = (0..64)
+            .map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap())
+            .collect();
         let mut shares = Vec::new();
         for listener in &listeners {
             listener.set_nonblocking(true).unwrap();
@@ -245,20 +256,42 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("crosspoint-listen-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let path = dir.join("socket");
-        let endpoint = Endpoint::Unix { path: path.clone(), backlog: 8, mode: Some(0o600) };
+        let endpoint = Endpoint::Unix {
+            path: path.clone(),
+            backlog: 8,
+            mode: Some(0o600),
+        };
         drop(UnixListener::bind(&path).unwrap()); // leaves its file behind
         let (bound, _) = bind(&endpoint, 2).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let error = bind(&endpoint, 2).unwrap_err();
-        assert!(error.to_string().contains("another program listens there"), "{error}");
-        assert!(UnixStream::connect(&path).is_ok(), "the first listener is untouched");
+        assert!(
+            error.to_string().contains("another program listens there"),
+            "{error}"
+        );
+        assert!(
+            UnixStream::connect(&path).is_ok(),
+            "the first listener is untouched"
+        );
         drop(bound);
         assert!(!path.exists());
         std::fs::write(&path, "a file").unwrap();
         assert!(bind(&endpoint, 2).is_err());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a file");
-        let missing = Endpoint::Unix { path: dir.join("no/socket"), backlog: 8, mode: None };
-        assert!(bind(&missing, 1).unwrap_err().to_string().contains("the directory does not exist"));
+        let missing = Endpoint::Unix {
+            path: dir.join("no/socket"),
+            backlog: 8,
+            mode: None,
+        };
+        assert!(
+            bind(&missing, 1)
+                .unwrap_err()
+                .to_string()
+                .contains("the directory does not exist")
+        );
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }

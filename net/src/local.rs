@@ -1,6 +1,7 @@
 //! What the tasks of one shard share.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use crosspoint_shard::{Event, ShardRc};
 
+use crate::link::Link;
 use crate::scratch::Scratch;
 use crate::spec::ServerSpec;
 
@@ -18,12 +20,48 @@ pub(crate) struct Local {
     pub(crate) scratch: RefCell<Scratch>,
     /// Set when the server ends.
     pub(crate) stopping: Rc<Event>,
+    /// Connections in their handshake, of which the shard does not know.
+    opening: RefCell<BTreeMap<u64, Rc<Link>>>,
+    last_opening: Cell<u64>,
+}
+
+/// A connection's place among those in their handshake; see [`Local::opening`].
+pub(crate) struct InHandshake<'l> {
+    local: &'l Local,
+    number: u64,
 }
 
 impl Local {
     pub(crate) fn new(shard: ShardRc, spec: Arc<ServerSpec>) -> Rc<Self> {
         let stopping = shard.borrow().stopping();
-        Rc::new(Self { shard, spec, scratch: RefCell::default(), stopping })
+        Rc::new(Self {
+            shard,
+            spec,
+            scratch: RefCell::default(),
+            stopping,
+            opening: RefCell::default(),
+            last_opening: Cell::default(),
+        })
+    }
+
+    /// Until the result is dropped, `link` is cut off when the server ends.
+    pub(crate) fn opening(&self, link: &Rc<Link>) -> InHandshake<'_> {
+        let number = self.last_opening.get() + 1;
+        self.last_opening.set(number);
+        self.opening.borrow_mut().insert(number, Rc::clone(link));
+        InHandshake { local: self, number }
+    }
+
+    /// Cuts off the connections in their handshake when the server ends.
+    pub(crate) async fn cut_off_at_end(self: Rc<Self>) {
+        self.stopping.wait().await;
+        self.opening.borrow().values().for_each(|link| link.shut_down());
+    }
+}
+
+impl Drop for InHandshake<'_> {
+    fn drop(&mut self) {
+        self.local.opening.borrow_mut().remove(&self.number);
     }
 }
 

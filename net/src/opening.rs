@@ -55,7 +55,12 @@ pub(crate) struct Opener<'s> {
 
 impl<'s> Opener<'s> {
     pub(crate) fn new(listener: &'s ListenerSpec, admitted: bool, hands_off: bool) -> Self {
-        Self { listener, admitted, hands_off, seen: 0 }
+        Self {
+            listener,
+            admitted,
+            hands_off,
+            seen: 0,
+        }
     }
 
     /// To be called whenever something was appended to `buf`. When the connection is open, what remains in
@@ -136,7 +141,12 @@ fn upgrade(websocket: &Arc<WebSocketSpec>, head: &RequestHead<'_, '_>) -> Openin
 }
 
 fn refuse_http(status: u16, text: &str) -> Opening {
-    Opening::Refuse(http::text_response(status, http::SERVER, &[], &format!("{text}.\n")))
+    Opening::Refuse(http::text_response(
+        status,
+        http::SERVER,
+        &[],
+        &format!("{text}.\n"),
+    ))
 }
 
 #[cfg(test)]

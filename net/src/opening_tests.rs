@@ -18,7 +18,10 @@ fn listener() -> ListenerSpec {
         tcp_nodelay: true,
     };
     ListenerSpec {
-        endpoint: Endpoint::Tcp { address: SocketAddr::from(([127, 0, 0, 1], 0)), backlog: 1 },
+        endpoint: Endpoint::Tcp {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            backlog: 1,
+        },
         max_connections: 1,
         opening_timeout: Duration::from_secs(1),
         rawsocket: Some(RawSocketSpec {
@@ -28,8 +31,14 @@ fn listener() -> ListenerSpec {
         }),
         http: Some(HttpSpec {
             routes: vec![
-                Route { path: "/ws".to_owned(), websocket: Some(Arc::new(websocket)) },
-                Route { path: "/".to_owned(), websocket: None },
+                Route {
+                    path: "/ws".to_owned(),
+                    websocket: Some(Arc::new(websocket)),
+                },
+                Route {
+                    path: "/".to_owned(),
+                    websocket: None,
+                },
             ],
         }),
     }
@@ -60,13 +69,25 @@ fn refusal(opening: Opening) -> String {
 fn the_first_octet_decides() {
     let listener = listener();
     let (opening, rest) = look(&listener, true, true, b"\x7f\xf3\0\0rest");
-    let Opening::Open(opened) = opening else { panic!("{opening:?}") };
-    assert_eq!((&opened.reply[..], opened.format), (&b"\x7f\x33\0\0"[..], Format::Cbor));
+    let Opening::Open(opened) = opening else {
+        panic!("{opening:?}")
+    };
+    assert_eq!(
+        (&opened.reply[..], opened.format),
+        (&b"\x7f\x33\0\0"[..], Format::Cbor)
+    );
     assert_eq!((opened.peer_max_bytes, &rest[..]), (1 << 24, &b"rest"[..]));
     assert!(matches!(opened.protocol, Protocol::RawSocket(_)) && opened.websocket.is_none());
 
-    let (opening, rest) = look(&listener, true, true, format!("{}rest", upgrade_request("/ws?x=1")).as_bytes());
-    let Opening::Open(opened) = opening else { panic!("{opening:?}") };
+    let (opening, rest) = look(
+        &listener,
+        true,
+        true,
+        format!("{}rest", upgrade_request("/ws?x=1")).as_bytes(),
+    );
+    let Opening::Open(opened) = opening else {
+        panic!("{opening:?}")
+    };
     assert!(opened.reply.starts_with(b"HTTP/1.1 101 ") && opened.format == Format::Cbor);
     assert_eq!(&rest[..], b"rest");
 }
@@ -74,7 +95,11 @@ fn the_first_octet_decides() {
 #[test]
 fn it_does_not_matter_how_the_octets_come() {
     let listener = listener();
-    for request in [&b"\x7f\xf1\0\0"[..], upgrade_request("/ws").as_bytes(), b"GET / HTTP/1.1\r\n\r\n"] {
+    for request in [
+        &b"\x7f\xf1\0\0"[..],
+        upgrade_request("/ws").as_bytes(),
+        b"GET / HTTP/1.1\r\n\r\n",
+    ] {
         let mut opener = Opener::new(&listener, true, true);
         let mut buf = BytesMut::new();
         let (last, before) = request.split_last().unwrap();
@@ -84,14 +109,21 @@ fn it_does_not_matter_how_the_octets_come() {
         }
         buf.extend_from_slice(&[*last]);
         let opening = opener.look(&mut buf);
-        assert!(matches!(opening, Opening::Open(_) | Opening::HandOff), "{opening:?}");
+        assert!(
+            matches!(opening, Opening::Open(_) | Opening::HandOff),
+            "{opening:?}"
+        );
     }
 }
 
 #[test]
 fn what_is_no_upgrade_of_ours_is_handed_off_whole() {
     let listener = listener();
-    for request in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), upgrade_request("/other"), "GET /ws HTTP/1.1\r\n\r\n".to_owned()] {
+    for request in [
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+        upgrade_request("/other"),
+        "GET /ws HTTP/1.1\r\n\r\n".to_owned(),
+    ] {
         let (opening, buf) = look(&listener, true, true, request.as_bytes());
         assert!(matches!(opening, Opening::HandOff), "{opening:?}");
         assert_eq!(buf, request);
@@ -102,27 +134,47 @@ fn what_is_no_upgrade_of_ours_is_handed_off_whole() {
 fn refusals_say_why() {
     let mut listener = listener();
     let status = |listener: &ListenerSpec, admitted, hands_off, request: &str| {
-        refusal(look(listener, admitted, hands_off, request.as_bytes()).0).split(' ').nth(1).map(str::to_owned)
+        refusal(look(listener, admitted, hands_off, request.as_bytes()).0)
+            .split(' ')
+            .nth(1)
+            .map(str::to_owned)
     };
     let get = "GET /ws HTTP/1.1\r\n\r\n";
     assert_eq!(status(&listener, true, false, get).as_deref(), Some("426"));
-    assert_eq!(status(&listener, true, false, "GET /x HTTP/1.1\r\n\r\n").as_deref(), Some("404"));
+    assert_eq!(
+        status(&listener, true, false, "GET /x HTTP/1.1\r\n\r\n").as_deref(),
+        Some("404")
+    );
     assert_eq!(status(&listener, false, true, get).as_deref(), Some("503"));
-    assert_eq!(status(&listener, true, true, "nonsense\r\n\r\n").as_deref(), Some("400"));
+    assert_eq!(
+        status(&listener, true, true, "nonsense\r\n\r\n").as_deref(),
+        Some("400")
+    );
     let long = format!("GET / HTTP/1.1\r\nX: {}", "y".repeat(MAX_HEAD));
     assert_eq!(status(&listener, true, true, &long).as_deref(), Some("431"));
     let unknown = upgrade_request("/ws").replace("wamp.2.cbor", "wamp.9.cbor");
     assert_eq!(status(&listener, true, true, &unknown).as_deref(), Some("400"));
 
-    let rawsocket = |listener: &ListenerSpec, admitted, bytes: &[u8]| {
-        match look(listener, admitted, true, bytes).0 {
+    let rawsocket =
+        |listener: &ListenerSpec, admitted, bytes: &[u8]| match look(listener, admitted, true, bytes).0 {
             Opening::Refuse(reply) => reply.to_vec(),
             other => panic!("not refused: {other:?}"),
-        }
-    };
-    assert_eq!(rawsocket(&listener, true, b"\x7f\xf2\0\0"), b"\x7f\x10\0\0", "MessagePack is not offered");
-    assert_eq!(rawsocket(&listener, true, b"\x7f\xf1\0\x01"), b"\x7f\x30\0\0", "a reserved bit");
-    assert_eq!(rawsocket(&listener, false, b"\x7f\xf1\0\0"), b"\x7f\x40\0\0", "no place");
+        };
+    assert_eq!(
+        rawsocket(&listener, true, b"\x7f\xf2\0\0"),
+        b"\x7f\x10\0\0",
+        "MessagePack is not offered"
+    );
+    assert_eq!(
+        rawsocket(&listener, true, b"\x7f\xf1\0\x01"),
+        b"\x7f\x30\0\0",
+        "a reserved bit"
+    );
+    assert_eq!(
+        rawsocket(&listener, false, b"\x7f\xf1\0\0"),
+        b"\x7f\x40\0\0",
+        "no place"
+    );
     listener.rawsocket = None;
     assert_eq!(rawsocket(&listener, true, b"\x7f\xf1\0\0"), b"");
     listener.http = None;

@@ -16,7 +16,10 @@ pub struct Permit(Arc<AtomicUsize>);
 
 impl Permits {
     pub(crate) fn new(max: usize) -> Self {
-        Self { held: Arc::default(), max }
+        Self {
+            held: Arc::default(),
+            max,
+        }
     }
 
     /// A place, if there is one left.

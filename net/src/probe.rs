@@ -87,16 +87,24 @@ impl std::error::Error for Unavailable {}
 /// When shards cannot run on this system.
 pub fn probe() -> Result<(), Unavailable> {
     raise_memlock()?;
-    let ring = IoUring::new(4).map_err(|error| explain(&error, std::fs::read_to_string(SYSCTL).ok().as_deref()))?;
+    let ring =
+        IoUring::new(4).map_err(|error| explain(&error, std::fs::read_to_string(SYSCTL).ok().as_deref()))?;
     let params = ring.params();
-    if params.is_feature_nodrop() && params.is_feature_fast_poll() { Ok(()) } else { Err(Unavailable::TooOld) }
+    if params.is_feature_nodrop() && params.is_feature_fast_poll() {
+        Ok(())
+    } else {
+        Err(Unavailable::TooOld)
+    }
 }
 
 fn raise_memlock() -> Result<(), Unavailable> {
     let limit = getrlimit(Resource::Memlock);
     if limit.current != limit.maximum {
         // Where this fails the soft limit stays, which the check below looks at.
-        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        let raised = Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        };
         let _ = setrlimit(Resource::Memlock, raised);
     }
     enough_memlock(getrlimit(Resource::Memlock).current)

@@ -66,11 +66,17 @@ fn websocket_input(decoder: &mut websocket::Decoder, buf: &mut BytesMut) -> Opti
         Ok(Some(Incoming::Close(frame))) => {
             // The peer's own code goes back (RFC 6455 section 5.5.1); none is answered by none.
             let code = frame.map_or(CloseCode::Status, |frame| frame.code);
-            Input::End { last: Some(websocket::close(code, "")), fault: None }
+            Input::End {
+                last: Some(websocket::close(code, "")),
+                fault: None,
+            }
         }
         Err(error) => {
             let text = error.to_string();
-            Input::End { last: Some(websocket::close(error.close_code(), &text)), fault: Some(text) }
+            Input::End {
+                last: Some(websocket::close(error.close_code(), &text)),
+                fault: Some(text),
+            }
         }
     })
 }
@@ -82,10 +88,16 @@ fn rawsocket_input(decoder: rawsocket::Decoder, buf: &mut BytesMut) -> Option<In
         Ok(Some(Incoming::Message(message))) => Input::Message(message),
         Ok(Some(Incoming::Ping(payload))) => match rawsocket::pong(&payload) {
             Ok(pong) => Input::Ping(pong),
-            Err(error) => Input::End { last: None, fault: Some(error.to_string()) },
+            Err(error) => Input::End {
+                last: None,
+                fault: Some(error.to_string()),
+            },
         },
         Ok(Some(Incoming::Pong(_))) => Input::Pong,
-        Err(error) => Input::End { last: None, fault: Some(error.to_string()) },
+        Err(error) => Input::End {
+            last: None,
+            fault: Some(error.to_string()),
+        },
     })
 }
 
@@ -108,11 +120,20 @@ mod tests {
     fn a_close_frame_is_answered_with_its_own_code() {
         let close = |payload: &[u8]| client_frame(OpCode::Control(Control::Close), payload, MASK);
         let answer = |inputs: Vec<Input>| match inputs.into_iter().next() {
-            Some(Input::End { last: Some(last), fault: None }) => last,
+            Some(Input::End {
+                last: Some(last),
+                fault: None,
+            }) => last,
             other => panic!("{other:?}"),
         };
-        assert_eq!(answer(websocket_inputs(&[close(&1000_u16.to_be_bytes())])), websocket::close(CloseCode::Normal, ""));
-        assert_eq!(answer(websocket_inputs(&[close(&4000_u16.to_be_bytes())]))[..], [0x88, 2, 0x0f, 0xa0]);
+        assert_eq!(
+            answer(websocket_inputs(&[close(&1000_u16.to_be_bytes())])),
+            websocket::close(CloseCode::Normal, "")
+        );
+        assert_eq!(
+            answer(websocket_inputs(&[close(&4000_u16.to_be_bytes())]))[..],
+            [0x88, 2, 0x0f, 0xa0]
+        );
         assert_eq!(answer(websocket_inputs(&[close(b"")]))[..], [0x88, 0]);
     }
 
@@ -124,7 +145,13 @@ mod tests {
         let inputs = websocket_inputs(&[text, ping, reserved]);
         assert_eq!(inputs[0], Input::Message(Bytes::from_static(b"[1]")));
         assert_eq!(inputs[1], Input::Ping(websocket::pong(b"p")));
-        let Input::End { last: Some(last), fault: Some(_) } = &inputs[2] else { panic!("{inputs:?}") };
+        let Input::End {
+            last: Some(last),
+            fault: Some(_),
+        } = &inputs[2]
+        else {
+            panic!("{inputs:?}")
+        };
         assert_eq!(last[2..4], 1002_u16.to_be_bytes());
     }
 
@@ -132,8 +159,20 @@ mod tests {
     fn rawsocket_faults_have_no_last_frame() {
         let mut protocol = Protocol::RawSocket(rawsocket::Decoder::new(MaxLength::at_least(512)));
         let mut buf = BytesMut::from(&[0, 0, 0, 3, b'[', b'1', b']', 1, 0, 0, 1, b'p', 5, 0, 0, 0][..]);
-        assert_eq!(protocol.next(&mut buf), Some(Input::Message(Bytes::from_static(b"[1]"))));
-        assert_eq!(protocol.next(&mut buf), Some(Input::Ping(Bytes::from_static(&[2, 0, 0, 1, b'p']))));
-        assert!(matches!(protocol.next(&mut buf), Some(Input::End { last: None, fault: Some(_) })));
+        assert_eq!(
+            protocol.next(&mut buf),
+            Some(Input::Message(Bytes::from_static(b"[1]")))
+        );
+        assert_eq!(
+            protocol.next(&mut buf),
+            Some(Input::Ping(Bytes::from_static(&[2, 0, 0, 1, b'p'])))
+        );
+        assert!(matches!(
+            protocol.next(&mut buf),
+            Some(Input::End {
+                last: None,
+                fault: Some(_)
+            })
+        ));
     }
 }

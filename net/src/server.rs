@@ -65,7 +65,11 @@ pub struct Running {
 /// [`StartError`]; then nothing runs.
 pub fn start(spec: ServerSpec) -> Result<Running, StartError> {
     probe().map_err(StartError::Unavailable)?;
-    let Listening { addresses, mut tcp, unix } = Listening::bind(&spec)?;
+    let Listening {
+        addresses,
+        mut tcp,
+        unix,
+    } = Listening::bind(&spec)?;
     let options = Options {
         router: Arc::clone(&spec.router),
         shard: spec.shard.clone(),
@@ -77,11 +81,20 @@ pub fn start(spec: ServerSpec) -> Result<Running, StartError> {
     let spec = Arc::new(spec);
     let runtime = rt::start(&options, mailboxes, |shard| {
         let number = usize::from(shard.0);
-        let (spec, seats, inbox) = (Arc::clone(&spec), std::mem::take(&mut tcp[number]), inboxes[number].clone());
+        let (spec, seats, inbox) = (
+            Arc::clone(&spec),
+            std::mem::take(&mut tcp[number]),
+            inboxes[number].clone(),
+        );
         move |shard| async move { serve(Local::new(shard, spec), seats, inbox) }
     })
     .map_err(StartError::Shard)?;
-    let mut running = Running { addresses, runtime, acceptors: Vec::new(), files: Vec::new() };
+    let mut running = Running {
+        addresses,
+        runtime,
+        acceptors: Vec::new(),
+        files: Vec::new(),
+    };
     for (index, listener, file, permits) in unix {
         running.files.push(file);
         match UnixAcceptor::start(listener, index, permits, inboxes.clone()) {
@@ -101,6 +114,7 @@ fn serve(local: Rc<Local>, seats: Vec<TcpSeat>, inbox: Inbox) {
     for seat in seats {
         spawn(accept_tcp(Rc::clone(&local), seat));
     }
+    spawn(Rc::clone(&local).cut_off_at_end());
     spawn(accept_handed(local, inbox));
 }
 
@@ -152,7 +166,11 @@ impl Listening {
             match bound {
                 Bound::Tcp(sockets) => {
                     for (shard, socket) in listening.tcp.iter_mut().zip(sockets) {
-                        shard.push(TcpSeat { index, socket, permits: permits.clone() });
+                        shard.push(TcpSeat {
+                            index,
+                            socket,
+                            permits: permits.clone(),
+                        });
                     }
                 }
                 Bound::Unix(socket, file) => listening.unix.push((index, socket, file, permits)),

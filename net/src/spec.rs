@@ -124,14 +124,19 @@ pub type HandoffFn = Arc<dyn Fn(Handoff) + Send + Sync>;
 impl HttpSpec {
     /// The route that answers `path`, a request's path without its query.
     pub(crate) fn route(&self, path: &str) -> Option<&Route> {
-        self.routes.iter().filter(|route| route.covers(path)).max_by_key(|route| route.path.len())
+        self.routes
+            .iter()
+            .filter(|route| route.covers(path))
+            .max_by_key(|route| route.path.len())
     }
 }
 
 impl Route {
     fn covers(&self, path: &str) -> bool {
         self.path == "/"
-            || path.strip_prefix(self.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            || path
+                .strip_prefix(self.path.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -141,14 +146,25 @@ mod tests {
 
     #[test]
     fn the_longest_path_decides() {
-        let route = |path: &str| Route { path: path.to_owned(), websocket: None };
-        let http = HttpSpec { routes: vec![route("/"), route("/a/b"), route("/a")] };
+        let route = |path: &str| Route {
+            path: path.to_owned(),
+            websocket: None,
+        };
+        let http = HttpSpec {
+            routes: vec![route("/"), route("/a/b"), route("/a")],
+        };
         let found = |path| http.route(path).map(|route| route.path.as_str());
         assert_eq!(found("/"), Some("/"));
         assert_eq!(found("/ab"), Some("/"));
         assert_eq!(found("/a"), Some("/a"));
         assert_eq!(found("/a/c"), Some("/a"));
         assert_eq!(found("/a/b/c"), Some("/a/b"));
-        assert!(HttpSpec { routes: vec![route("/ws")] }.route("/").is_none());
+        assert!(
+            HttpSpec {
+                routes: vec![route("/ws")]
+            }
+            .route("/")
+            .is_none()
+        );
     }
 }

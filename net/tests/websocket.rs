@@ -53,10 +53,13 @@ fn goodbye_ends_the_session_and_the_connection() {
 fn messages_may_come_in_fragments_with_pings_between() {
     let server = Server::start(spec(1));
     let mut client = server.client();
-    let hello = json!([1, "realm1", {"roles": {"subscriber": {}}}]).to_string().into_bytes();
+    let hello = json!([1, "realm1", {"roles": {"subscriber": {}}}])
+        .to_string()
+        .into_bytes();
     let (first, rest) = hello.split_at(10);
     let (second, third) = rest.split_at(5);
-    let frame = |part: &[u8], kind, last| Message::Frame(Frame::message(part.to_vec(), OpCode::Data(kind), last));
+    let frame =
+        |part: &[u8], kind, last| Message::Frame(Frame::message(part.to_vec(), OpCode::Data(kind), last));
     client.0.send(frame(first, Data::Text, false)).unwrap();
     client.0.send(Message::Ping("between".into())).unwrap();
     client.0.send(frame(second, Data::Continue, false)).unwrap();
@@ -99,7 +102,12 @@ fn common_upgrade(path: &str, more: &str) -> Vec<u8> {
 #[test]
 fn close_codes_say_what_was_wrong() {
     let server = Server::start(spec(1));
-    let close = |code| Message::Close(Some(CloseFrame { code, reason: "bye".into() }));
+    let close = |code| {
+        Message::Close(Some(CloseFrame {
+            code,
+            reason: "bye".into(),
+        }))
+    };
     let data = |bytes: &[u8], kind| Message::Frame(Frame::message(bytes.to_vec(), OpCode::Data(kind), true));
     let cases = [
         (close(CloseCode::Normal), 1000),
@@ -146,9 +154,17 @@ fn upgrades_are_refused_with_a_reason() {
     let server = Server::start(spec(1));
     let status = |request: &[u8]| server.answer(request).split(' ').nth(1).map(str::to_owned);
     assert_eq!(status(&common_upgrade("/nowhere", "")).as_deref(), Some("404"));
-    assert_eq!(status(&common_upgrade("/ws", "Origin: http://evil.org\r\n")).as_deref(), Some("403"));
-    assert_eq!(status(b"GET /ws HTTP/1.1\r\nHost: here\r\n\r\n").as_deref(), Some("426"));
-    let unknown = String::from_utf8(common_upgrade("/ws", "")).unwrap().replace("wamp.2.json", "chat");
+    assert_eq!(
+        status(&common_upgrade("/ws", "Origin: http://evil.org\r\n")).as_deref(),
+        Some("403")
+    );
+    assert_eq!(
+        status(b"GET /ws HTTP/1.1\r\nHost: here\r\n\r\n").as_deref(),
+        Some("426")
+    );
+    let unknown = String::from_utf8(common_upgrade("/ws", ""))
+        .unwrap()
+        .replace("wamp.2.json", "chat");
     assert_eq!(status(unknown.as_bytes()).as_deref(), Some("400"));
     assert_eq!(status(b"\x00\x01\x02\r\n\r\n").as_deref(), Some("400"));
     let allowed = common_upgrade("/ws/below?x=1", "Origin: http://a.example.com\r\n");
@@ -171,7 +187,10 @@ fn slow_handshakes_are_cut_off() {
         stream.write_all(beginning).unwrap();
         assert_eq!(read_to_end(&mut stream), "");
         let took = start.elapsed();
-        assert!(took >= Duration::from_millis(150) && took < PATIENCE / 2, "{took:?}");
+        assert!(
+            took >= Duration::from_millis(150) && took < PATIENCE / 2,
+            "{took:?}"
+        );
     }
     // A client that goes on in time is not cut off.
     let mut client = server.client();
@@ -189,7 +208,10 @@ fn dead_peers_are_found_by_pings() {
         size: 12,
         restart_on_any_traffic: true,
     };
-    let websocket = crosspoint_net::WebSocketSpec { auto_ping: Some(ping.into()), ..websocket };
+    let websocket = crosspoint_net::WebSocketSpec {
+        auto_ping: Some(ping.into()),
+        ..websocket
+    };
     spec.listeners[0].http.as_mut().unwrap().routes[0].websocket = Some(websocket.into());
     let server = Server::start(spec);
     let mut silent = server.connect();
@@ -216,7 +238,7 @@ fn dead_peers_are_found_by_pings() {
 #[test]
 fn a_reader_that_falls_behind_gets_every_byte_in_order() {
     let server = Server::start(spec(2));
-    let mut slow = server.client();
+    let mut slow = server.small_client();
     slow.join();
     slow.subscribe("a.flood");
     let mut publisher = server.client();
@@ -230,8 +252,16 @@ fn a_reader_that_falls_behind_gets_every_byte_in_order() {
     for number in 0..count {
         assert_eq!(slow.event(), text(number));
     }
-    let blocked: u64 = server.running.runtime().counters().map(|counters| counters.writes_blocked.get()).sum();
-    assert!(blocked > 0, "the kernel never refused anything: the test shows nothing");
+    let blocked: u64 = server
+        .running
+        .runtime()
+        .counters()
+        .map(|counters| counters.writes_blocked.get())
+        .sum();
+    assert!(
+        blocked > 0,
+        "the kernel never refused anything: the test shows nothing"
+    );
     server.stop();
 }
 
@@ -249,7 +279,10 @@ fn a_shutdown_says_goodbye() {
         let stopping = std::thread::spawn(move || server.stop());
         for client in &mut clients {
             let goodbye = client.receive();
-            assert_eq!((&goodbye[0], &goodbye[2]), (&json!(6), &json!("wamp.close.system_shutdown")));
+            assert_eq!(
+                (&goodbye[0], &goodbye[2]),
+                (&json!(6), &json!("wamp.close.system_shutdown"))
+            );
             client.send(&json!([6, {}, "wamp.close.goodbye_and_out"]));
             assert_eq!(client.closed(), Some(1001));
         }

@@ -19,6 +19,7 @@ use crosspoint_net::{
 };
 use crosspoint_shard::ShardConfig;
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Message, WebSocket};
@@ -31,7 +32,10 @@ pub(crate) const MAX_MESSAGE: usize = 1 << 20;
 
 pub(crate) fn websocket_spec() -> WebSocketSpec {
     WebSocketSpec {
-        upgrade: Upgrade { origins: Origins::new(["http://*.example.com:80"], false), ..Upgrade::default() },
+        upgrade: Upgrade {
+            origins: Origins::new(["http://*.example.com:80"], false),
+            ..Upgrade::default()
+        },
         access: access(),
         max_message_size: MAX_MESSAGE,
         closing_timeout: Duration::from_millis(300),
@@ -52,13 +56,19 @@ pub(crate) fn listener(endpoint: Endpoint) -> ListenerSpec {
             max_message: MaxLength::at_least(MAX_MESSAGE),
         }),
         http: Some(HttpSpec {
-            routes: vec![Route { path: "/ws".to_owned(), websocket: Some(Arc::new(websocket_spec())) }],
+            routes: vec![Route {
+                path: "/ws".to_owned(),
+                websocket: Some(Arc::new(websocket_spec())),
+            }],
         }),
     }
 }
 
 pub(crate) fn loopback() -> Endpoint {
-    Endpoint::Tcp { address: SocketAddr::from(([127, 0, 0, 1], 0)), backlog: 128 }
+    Endpoint::Tcp {
+        address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        backlog: 128,
+    }
 }
 
 pub(crate) fn spec(shards: u16) -> ServerSpec {
@@ -89,8 +99,14 @@ pub(crate) fn spec(shards: u16) -> ServerSpec {
 }
 
 fn access() -> Arc<Access> {
-    let anonymous = Anonymous { role: "anonymous".to_owned(), realm: None, authid: None };
-    Arc::new(Access { anonymous: Some(anonymous) })
+    let anonymous = Anonymous {
+        role: "anonymous".to_owned(),
+        realm: None,
+        authid: None,
+    };
+    Arc::new(Access {
+        anonymous: Some(anonymous),
+    })
 }
 
 /// A server and where its first listener is.
@@ -110,13 +126,25 @@ impl Server {
     }
 
     pub(crate) fn with_handoff(shards: u16, handoff: HandoffFn) -> Self {
-        Self::start(ServerSpec { handoff: Some(handoff), ..spec(shards) })
+        Self::start(ServerSpec {
+            handoff: Some(handoff),
+            ..spec(shards)
+        })
     }
 
     pub(crate) fn connect(&self) -> Patient<TcpStream> {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Patient(stream)
+    }
+
+    /// A client whose kernel takes little that it has not read.
+    pub(crate) fn small_client(&self) -> Client<Patient<TcpStream>> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect(&self.address.into()).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Client::over(Patient(socket.into()))
     }
 
     pub(crate) fn client(&self) -> Client<Patient<TcpStream>> {
@@ -176,7 +204,9 @@ pub(crate) struct Client<S>(pub(crate) WebSocket<S>);
 impl<S: Read + Write> Client<S> {
     pub(crate) fn over(stream: S) -> Self {
         let mut request = "ws://127.0.0.1/ws".into_client_request().unwrap();
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "wamp.2.json".parse().unwrap());
+        request
+            .headers_mut()
+            .insert("Sec-WebSocket-Protocol", "wamp.2.json".parse().unwrap());
         Self(tungstenite::client(request, stream).unwrap().0)
     }
 
