@@ -13,7 +13,6 @@ use crate::cli::{LogFormat, LogLevel};
 ///
 /// A thread of its own writes, so that a slow terminal or a full pipe holds up no shard; what does not fit into its
 /// queue then is lost.
-#[must_use]
 pub fn start(level: LogLevel, format: LogFormat) -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default()
         .thread_name("log")

@@ -12,7 +12,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::boot::{Secret, server_spec, shard_count};
 use crate::cli::{LogFormat, StartArgs};
@@ -147,7 +147,7 @@ fn raise_open_files() {
         warn!(%error, "cannot raise the limit of open files");
     }
     let Rlimit { current, .. } = getrlimit(Resource::Nofile);
-    info!(open_files = current, "limits");
+    debug!(open_files = current, "limits");
 }
 
 /// Keeps this thread, and so all that it starts, to the CPUs of `cpu_affinity`.

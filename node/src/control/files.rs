@@ -106,7 +106,7 @@ impl Fallback {
             let shown = request
                 .extensions()
                 .get::<OriginalUri>()
-                .map_or(request.uri().path(), |uri| uri.path());
+                .map_or_else(|| request.uri().path(), |uri| uri.path());
             let title = percent_decode_str(shown).decode_utf8_lossy().into_owned();
             let listing = tokio::task::spawn_blocking(move || listing(&directory, &title)).await;
             return match listing {

@@ -1,0 +1,198 @@
+//! The program as a whole: exit statuses, messages, signals.
+#![allow(clippy::unwrap_used)] // Helpers of tests may end a test.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+fn crosspoint(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
+    command
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = crosspoint(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// A running router on a port of its own, killed when dropped.
+struct Router {
+    process: Child,
+    log: BufReader<std::process::ChildStderr>,
+    address: SocketAddr,
+}
+
+impl Router {
+    fn start() -> Self {
+        let mut process = crosspoint(&["start", "--listen", "127.0.0.1:0", "--log-format", "json"])
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(process.stderr.take().unwrap());
+        let line = next_line(&mut log, "listening");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let address = line["address"].as_str().unwrap().parse().unwrap();
+        next_line(&mut log, "router started");
+        Self {
+            process,
+            log,
+            address,
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
+    }
+
+    /// What one request for `path` is answered with.
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        // It may have ended already, as most tests want it to.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn next_line(log: &mut impl BufRead, what: &str) -> String {
+    for line in log.lines() {
+        let line = line.unwrap();
+        if line.contains(what) {
+            return line;
+        }
+    }
+    panic!("the log ends without {what:?}");
+}
+
+#[test]
+fn sigterm_and_sigint_end_it_in_order() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut router = Router::start();
+        let mut idle = TcpStream::connect(router.address).unwrap();
+        let start = Instant::now();
+        router.signal(signal);
+        assert_eq!(router.process.wait().unwrap().code(), Some(0), "{signal:?}");
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        assert_eq!(idle.read(&mut [0]).unwrap_or(0), 0, "the connection is closed");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut router = Router::start();
+    // A session that never answers GOODBYE keeps the first signal from being done with.
+    let mut session = TcpStream::connect(router.address).unwrap();
+    session.write_all(b"\x7f\xf1\0\0").unwrap();
+    session.read_exact(&mut [0; 4]).unwrap();
+    let hello = br#"[1,"realm1",{"roles":{"caller":{}}}]"#;
+    session.write_all(&[0, 0, 0, hello.len() as u8]).unwrap();
+    session.write_all(hello).unwrap();
+    let mut head = [0; 4];
+    session.read_exact(&mut head).unwrap();
+    let start = Instant::now();
+    router.signal(Signal::TERM);
+    next_line(&mut router.log, "stopping");
+    router.signal(Signal::TERM);
+    assert_eq!(router.process.wait().unwrap().code(), Some(143));
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+#[test]
+fn the_demo_and_the_page_at_the_websocket_are_served_on_the_one_port() {
+    let router = Router::start();
+    for (path, status, content) in [
+        ("/", "200 OK", "<title>Crosspoint: live demo</title>"),
+        ("/wamp.js", "200 OK", "export class Connection"),
+        ("/ws", "200 OK", "A WAMP router is listening here"),
+        ("/nothing", "404 Not Found", "There is nothing at this address"),
+    ] {
+        let answer = router.get(path);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{path}: {answer}"
+        );
+        assert!(answer.contains(content), "{path}: {answer}");
+    }
+}
+
+#[test]
+fn what_cannot_be_started_is_said_in_a_line_with_status_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (arguments, expected) in [
+        (
+            &["start", "--listen", &address][..],
+            "the port is in use by another program",
+        ),
+        (
+            &["start", "--config", "/no/such/file.json"],
+            "there is no file /no/such/file.json",
+        ),
+        (&["start", "--config", "/"], "/ is a directory"),
+        (&["start", "--listen", "192.0.2.1:0"], "no such address"),
+    ] {
+        let (status, output, log) = run(arguments);
+        assert_eq!((status, output.as_str()), (1, ""), "{log}");
+        assert!(log.contains(expected), "{log}");
+        assert_eq!(log.lines().count(), 1, "{log}");
+    }
+}
+
+#[test]
+fn check_names_every_error_and_version_the_version() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    std::fs::write(
+        &file,
+        "version: 2\nworkers:\n- type: router\n  realms: [{name: realm1}]\n  transprots: []\n",
+    )
+    .unwrap();
+    let name = file.to_str().unwrap();
+    let (status, _, log) = run(&["check", "--config", name]);
+    assert_eq!(status, 1, "{log}");
+    assert!(
+        log.contains(&format!(
+            "{name}:3:3: workers[0]: the key \"transports\" is missing"
+        )),
+        "{log}"
+    );
+    assert!(
+        log.contains(&format!("{name}:5:3: workers[0].transprots: unknown key")),
+        "{log}"
+    );
+    assert!(log.contains("2 errors"), "{log}");
+
+    std::fs::write(&file, "{version: 2, workers: [{type: router, realms: [{name: realm1, roles: [{name: anonymous}]}], transports: [{type: rawsocket, endpoint: {type: unix, path: x}}]}]}").unwrap();
+    let (status, output, log) = run(&["check", "--config", name]);
+    assert_eq!((status, log.as_str()), (0, ""));
+    assert!(output.contains("in order"), "{output}");
+
+    let (status, output, _) = run(&["version"]);
+    assert_eq!(
+        (status, output),
+        (0, format!("crosspoint {}\n", env!("CARGO_PKG_VERSION")))
+    );
+}
