@@ -1,0 +1,306 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use crosspoint_codec::core::payload::Format;
+
+use crate::target::Target;
+
+const EXAMPLES: &str = "\
+Examples:
+  Fan-out to 100 subscribers, 16 publications in flight, as fast as the router can:
+    crosspoint-loadtest fanout --url ws://127.0.0.1:8080/ws --pid $(pidof crosspoint) -n 100 --in-flight 16
+  The same at a fixed rate, for latencies (open loop: late is late, whoever is to blame):
+    crosspoint-loadtest fanout --url ws://127.0.0.1:8080/ws -n 100 --rate 50 --duration 20s
+  Half the subscribers JSON, half MessagePack, over RawSocket:
+    crosspoint-loadtest fanout --url rs://127.0.0.1:8080 --serializer json,msgpack
+  10 callers with 4 calls each at a time, 10 callees of one shared procedure:
+    crosspoint-loadtest rpc --url ws://127.0.0.1:8080/ws --callers 10 --calls 4 --callees 10 --procedures shared
+  10,000 sessions as fast as possible, then their memory after 10 s of silence:
+    crosspoint-loadtest connect --url ws://127.0.0.1:8080/ws --sessions 10000 --idle 10s --pid $(pidof crosspoint)
+  5 of 100 subscribers stop reading for 10 s; what do the others notice?
+    crosspoint-loadtest slow --url ws://127.0.0.1:8080/ws -n 95 --slow 5 --for 10s --rate 200 --size 1024
+
+How to read the figures:
+  Closed loop (no --rate): the next message is sent when an earlier one has fully arrived. It shows the highest
+  rate; its latencies grow with --in-flight and say little. Open loop (--rate): messages are sent at fixed times
+  and latency counts from the intended time, so it says what users see at that rate.
+  'harness' is this program: near 100 % of a core, rates are its own limit, not the router's.
+  Every payload carries its sender, number and time; each receiver checks that all arrive, once, in order.
+
+Exit status: 0 nothing was lost; 1 something was lost, repeated, reordered or changed; 2 the run failed.";
+
+/// Puts load on a WAMP router and measures what it does: any router, by its URL.
+#[derive(Debug, Parser)]
+#[command(name = "crosspoint-loadtest", version, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) scenario: Scenario,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Scenario {
+    /// Publishers to many subscribers of one topic: deliveries per second, latency
+    Fanout(Fanout),
+    /// Calls from many callers to many callees: calls per second, round-trip times
+    Rpc(Rpc),
+    /// Open many sessions: sessions per second; then memory per idle session
+    Connect(Connect),
+    /// A fan-out in which some subscribers stop reading: what the others notice
+    Slow(Slow),
+}
+
+/// What all scenarios need to know.
+#[derive(Args, Debug)]
+pub(crate) struct Common {
+    /// The router: ws://HOST:PORT/PATH or rs://HOST:PORT (RawSocket)
+    #[arg(long, default_value = "ws://127.0.0.1:8080/ws")]
+    pub(crate) url: String,
+    /// json, msgpack or cbor; of several, sessions take one after the other
+    #[arg(long, value_delimiter = ',', default_value = "msgpack")]
+    pub(crate) serializer: Vec<Serializer>,
+    /// The realm to join, anonymously
+    #[arg(long, default_value = "realm1")]
+    pub(crate) realm: String,
+    /// Processes of the router, for CPU time and memory; their descendants are included
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) pid: Vec<u32>,
+    /// How long to measure
+    #[arg(long, value_parser = duration, default_value = "10s")]
+    pub(crate) duration: Duration,
+    /// How long to run before measuring
+    #[arg(long, value_parser = duration, default_value = "1s")]
+    pub(crate) warmup: Duration,
+    /// Measure for 1 s after 200 ms, whatever --duration and --warmup say: for tests
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// How long without any progress until what is missing counts as lost
+    #[arg(long, value_parser = duration, default_value = "5s")]
+    pub(crate) patience: Duration,
+    /// How long sessions may take to open, and subscriptions and registrations to be granted
+    #[arg(long, value_parser = duration, default_value = "60s")]
+    pub(crate) setup_timeout: Duration,
+    /// Sessions that are opened at the same time
+    #[arg(long, default_value_t = 128, value_parser = count(100_000))]
+    pub(crate) connecting: u64,
+    /// Write the report to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Fanout {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Publishers
+    #[arg(short, long, default_value_t = 1, value_parser = count(10_000))]
+    pub(crate) publishers: u64,
+    /// Subscribers
+    #[arg(short = 'n', long, default_value_t = 100, value_parser = count(1_000_000))]
+    pub(crate) subscribers: u64,
+    /// Payload, in octets; at least 39
+    #[arg(short, long, default_value_t = 128, value_parser = payload_size())]
+    pub(crate) size: u64,
+    /// Publications of each publisher that not all subscribers have received (closed loop)
+    #[arg(short = 'w', long, default_value_t = 16, value_parser = count(100_000))]
+    pub(crate) in_flight: u64,
+    /// Publications per second, of all publishers together (open loop)
+    #[arg(short, long, value_parser = rate, conflicts_with = "in_flight")]
+    pub(crate) rate: Option<f64>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Rpc {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Callers
+    #[arg(long, default_value_t = 10, value_parser = count(1_000_000))]
+    pub(crate) callers: u64,
+    /// Calls that each caller has open at a time (closed loop)
+    #[arg(short = 'k', long, default_value_t = 4, value_parser = count(100_000))]
+    pub(crate) calls: u64,
+    /// Callees
+    #[arg(long, default_value_t = 10, value_parser = count(1_000_000))]
+    pub(crate) callees: u64,
+    /// Whether callees have a procedure each, called by callers in turn, or share one (invoke=roundrobin)
+    #[arg(long, default_value = "own")]
+    pub(crate) procedures: Procedures,
+    /// Payload, in octets, of calls and of results; at least 39
+    #[arg(short, long, default_value_t = 128, value_parser = payload_size())]
+    pub(crate) size: u64,
+    /// Calls per second, of all callers together (open loop)
+    #[arg(short, long, value_parser = rate, conflicts_with = "calls")]
+    pub(crate) rate: Option<f64>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Connect {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Sessions to open, --connecting at a time
+    #[arg(short = 'n', long, default_value_t = 1000, value_parser = count(1_000_000))]
+    pub(crate) sessions: u64,
+    /// Sessions to open per second (open loop), instead of --connecting at a time
+    #[arg(short, long, value_parser = rate)]
+    pub(crate) rate: Option<f64>,
+    /// What each session subscribes to once all are open
+    #[arg(long, default_value = "none")]
+    pub(crate) subscribe: Topics,
+    /// How long to stay idle once all are open, before memory is read
+    #[arg(long, value_parser = duration, default_value = "2s")]
+    pub(crate) idle: Duration,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Slow {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Subscribers that keep reading
+    #[arg(short = 'n', long, default_value_t = 95, value_parser = count(1_000_000))]
+    pub(crate) subscribers: u64,
+    /// Subscribers that stop reading
+    #[arg(short = 'k', long, default_value_t = 5, value_parser = count(1_000_000))]
+    pub(crate) slow: u64,
+    /// How long they stop
+    #[arg(long = "for", value_parser = duration, default_value = "10s")]
+    pub(crate) pause: Duration,
+    /// Payload, in octets; at least 39
+    #[arg(short, long, default_value_t = 1024, value_parser = payload_size())]
+    pub(crate) size: u64,
+    /// Publications per second
+    #[arg(short, long, value_parser = rate, default_value = "200")]
+    pub(crate) rate: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Serializer {
+    Json,
+    Msgpack,
+    Cbor,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Procedures {
+    Own,
+    Shared,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Topics {
+    None,
+    /// All to the same topic
+    Shared,
+    /// Each to a topic of its own
+    Own,
+}
+
+impl Serializer {
+    const fn format(self) -> Format {
+        match self {
+            Self::Json => Format::Json,
+            Self::Msgpack => Format::MsgPack,
+            Self::Cbor => Format::Cbor,
+        }
+    }
+}
+
+impl Common {
+    pub(crate) fn target(&self) -> anyhow::Result<Target> {
+        self.url.parse().with_context(|| format!("--url {}", self.url))
+    }
+
+    pub(crate) fn formats(&self) -> Vec<Format> {
+        self.serializer.iter().map(|name| name.format()).collect()
+    }
+
+    pub(crate) fn measured(&self) -> Duration {
+        self.or_quick(self.duration, Duration::from_secs(1))
+    }
+
+    pub(crate) fn warmed(&self) -> Duration {
+        self.or_quick(self.warmup, Duration::from_millis(200))
+    }
+
+    pub(crate) fn or_quick(&self, usual: Duration, quick: Duration) -> Duration {
+        if self.quick { usual.min(quick) } else { usual }
+    }
+}
+
+fn count(most: u64) -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=most)
+}
+
+fn payload_size() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(crate::payload::MIN_SIZE as u64..=crate::payload::MAX_SIZE as u64)
+}
+
+/// `500ms`, `10s`, `2m`; a number alone is in seconds.
+fn duration(text: &str) -> anyhow::Result<Duration> {
+    const MAX: f64 = 24.0 * 3600.0;
+    let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let (number, unit) = text.split_at(unit.unwrap_or(text.len()));
+    let factor = match unit {
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => anyhow::bail!("expected a number with ms, s, m or h"),
+    };
+    let seconds = number
+        .parse::<f64>()
+        .context("expected a number with ms, s, m or h")?
+        * factor;
+    ensure!(seconds <= MAX, "at most 24 h");
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+fn rate(text: &str) -> anyhow::Result<f64> {
+    let rate: f64 = text.parse()?;
+    ensure!(
+        (1e-3..=1e7).contains(&rate),
+        "expected 0.001 to 10000000 per second"
+    );
+    Ok(rate)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("250ms").ok(), Some(Duration::from_millis(250)));
+        assert_eq!(duration("1.5").ok(), Some(Duration::from_millis(1500)));
+        assert_eq!(duration("2m").ok(), Some(Duration::from_secs(120)));
+        for wrong in ["", "s", "1 day", "-1s", "25h", "NaN", "1.2.3s"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn rates_are_bounded() {
+        assert_eq!(rate("50").ok(), Some(50.0));
+        for wrong in ["0", "-1", "NaN", "inf", "1e9", "fast"] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_open_loop_has_no_window() {
+        let parse = |extra: &[&str]| Cli::try_parse_from([&["loadtest", "fanout"], extra].concat());
+        assert!(parse(&["--rate", "5"]).is_ok());
+        assert!(parse(&["--rate", "5", "--in-flight", "3"]).is_err());
+        assert!(parse(&["--size", "10"]).is_err());
+        assert!(parse(&["--serializer", "json,cbor"]).is_ok());
+    }
+}

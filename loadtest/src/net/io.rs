@@ -1,0 +1,214 @@
+//! What a handler can do with connections.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Instant;
+
+use anyhow::Context;
+use crosspoint_codec::core::ids::RequestId;
+use crosspoint_codec::core::message::{Goodbye, Hello, Message};
+use crosspoint_codec::core::payload::Format;
+use crosspoint_codec::core::value::{Dict, Value};
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::conn::{Conn, ConnId, Stage};
+use crate::target::Target;
+
+/// Connections of one source address before the next is used. Linux has 28,232 ports for them by default, some
+/// of which other programs use.
+const PER_SOURCE: usize = 25_000;
+
+/// Where and as what sessions are opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) target: Target,
+    pub(crate) address: SocketAddr,
+    pub(crate) realm: String,
+}
+
+/// The connections of one driver.
+pub(crate) struct Io {
+    pub(super) conns: Vec<Conn>,
+    /// Connections with output that the next flush is to write.
+    pub(super) dirty: Vec<ConnId>,
+    pub(super) registry: Registry,
+    pub(super) identity: Identity,
+    /// Connections that are neither open nor at their end.
+    pub(super) opening: usize,
+    epoch: Instant,
+    rng: fastrand::Rng,
+}
+
+impl Io {
+    pub(super) fn new(identity: Identity, registry: Registry) -> Self {
+        Self {
+            conns: Vec::new(),
+            dirty: Vec::new(),
+            registry,
+            identity,
+            opening: 0,
+            epoch: Instant::now(),
+            rng: fastrand::Rng::new(),
+        }
+    }
+
+    /// The run's clock, in nanoseconds.
+    pub(crate) fn now(&self) -> u64 {
+        self.epoch.elapsed().as_nanos() as u64
+    }
+
+    /// How many connections were begun.
+    pub(crate) fn len(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// How many connections are on their way to a session.
+    pub(crate) fn opening(&self) -> usize {
+        self.opening
+    }
+
+    pub(crate) fn stage(&self, conn: ConnId) -> Stage {
+        self.conns[conn.0].stage
+    }
+
+    pub(crate) fn format(&self, conn: ConnId) -> Format {
+        self.conns[conn.0].wire.format
+    }
+
+    /// When a connection was begun, or should have been.
+    pub(crate) fn begun(&self, conn: ConnId) -> u64 {
+        self.conns[conn.0].begun
+    }
+
+    /// Octets that wait to be written.
+    pub(crate) fn queued(&self, conn: ConnId) -> usize {
+        self.conns[conn.0].output.len()
+    }
+
+    /// A new request id.
+    pub(crate) fn request(&mut self, conn: ConnId) -> RequestId {
+        let conn = &mut self.conns[conn.0];
+        conn.last_request += 1;
+        RequestId(conn.last_request)
+    }
+
+    /// Begins one more connection; `begun` is what [`Io::begun`] will say.
+    pub(crate) fn connect(&mut self, format: Format, begun: u64) -> anyhow::Result<ConnId> {
+        let id = ConnId(self.conns.len());
+        let mut stream = connect(self.identity.address, id.0 / PER_SOURCE)
+            .with_context(|| format!("connecting to {}", self.identity.address))?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.registry.register(&mut stream, Token(id.0), interest)?;
+        let framing = self.identity.target.framing;
+        self.conns.push(Conn::new(stream, framing, format, begun));
+        self.opening += 1;
+        Ok(id)
+    }
+
+    /// Queues a message; it is written at the end of the turn. Dropped where the connection is closed.
+    pub(crate) fn send(&mut self, id: ConnId, message: &Message) {
+        let mask = self.rng.u32(..).to_ne_bytes();
+        if let Some(frame) = self.conns[id.0].wire.frame(message, mask) {
+            self.write(id, &frame);
+        }
+    }
+
+    /// Says GOODBYE; nothing that happens to the connection from now on is reported.
+    pub(crate) fn leave(&mut self, id: ConnId) {
+        if self.stage(id) != Stage::Open {
+            return self.drop_conn(id);
+        }
+        let goodbye = Goodbye {
+            details: Dict::new(),
+            reason: "wamp.close.close_realm".into(),
+        };
+        self.send(id, &Message::Goodbye(goodbye));
+        self.conns[id.0].stage = Stage::Leaving;
+        // Its answer is to be read.
+        self.conns[id.0].paused = false;
+    }
+
+    /// Stops reading; the kernel's buffers fill up, and then the router's.
+    pub(crate) fn pause(&mut self, id: ConnId) {
+        self.conns[id.0].paused = true;
+    }
+
+    pub(super) fn write(&mut self, id: ConnId, frame: &[u8]) {
+        let conn = &mut self.conns[id.0];
+        if conn.stage == Stage::Closed {
+            return;
+        }
+        conn.output.extend_from_slice(frame);
+        self.mark_dirty(id);
+    }
+
+    pub(super) fn mark_dirty(&mut self, id: ConnId) {
+        let conn = &mut self.conns[id.0];
+        if !conn.dirty && !conn.blocked {
+            conn.dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    pub(super) fn say_hello(&mut self, id: ConnId) {
+        let hello = Hello {
+            realm: self.identity.realm.as_str().into(),
+            details: hello_details(),
+        };
+        self.conns[id.0].stage = Stage::Joining;
+        self.send(id, &Message::Hello(hello));
+    }
+
+    /// Closes a connection at once.
+    pub(super) fn drop_conn(&mut self, id: ConnId) {
+        let conn = &mut self.conns[id.0];
+        if matches!(conn.stage, Stage::Connecting | Stage::Upgrading | Stage::Joining) {
+            self.opening -= 1;
+        }
+        conn.stage = Stage::Closed;
+        conn.output.clear();
+        if let Some(mut stream) = conn.stream.take() {
+            // Closing the socket takes it out of epoll anyway.
+            let _ = self.registry.deregister(&mut stream);
+        }
+    }
+}
+
+/// Begins to connect, without waiting. On loopback, `source` counts up the addresses to connect from.
+fn connect(address: SocketAddr, source: usize) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if let (IpAddr::V4(ip), true) = (address.ip(), source > 0)
+        && ip.is_loopback()
+    {
+        let source = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + source as u32);
+        socket.bind(&SocketAddr::from((source, 0)).into())?;
+    }
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
+            Err(error)
+        }
+        _ => Ok(TcpStream::from_std(socket.into())),
+    }
+}
+
+fn hello_details() -> Dict {
+    let role = |features: &[&'static str]| {
+        let on = features.iter().map(|name| ((*name).into(), Value::Bool(true)));
+        Dict::new().with("features", Dict(on.collect()))
+    };
+    let roles = Dict::new()
+        .with("publisher", role(&[]))
+        .with("subscriber", role(&[]))
+        .with("caller", role(&[]))
+        .with("callee", role(&["shared_registration"]));
+    Dict::new()
+        .with(
+            "agent",
+            concat!("crosspoint-loadtest/", env!("CARGO_PKG_VERSION")),
+        )
+        .with("roles", roles)
+}
