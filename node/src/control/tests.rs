@@ -143,7 +143,7 @@ async fn a_kept_connection_answers_requests_that_arrive_later_and_in_pieces() {
     };
     let head = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
     let (mut client, _released) = open(vec![route("/a", Service::Json(value))], &head[..20]).await;
-    client.write_all(head[20..].as_bytes()).await.unwrap();
+    client.write_all(&head.as_bytes()[20..]).await.unwrap();
     let mut answer = Vec::new();
     while !answer.ends_with(b"[1]") {
         assert!(client.read_buf(&mut answer).await.unwrap() > 0);

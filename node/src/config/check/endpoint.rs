@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::section::{Field, Section};
 use super::{Surroundings, count};
 use crate::config::model::Endpoint;
+use crate::config::tree::Value;
 
 /// Connections that may wait to be accepted where `backlog` is not set. Crossbar.io's 50 is soon too few where
 /// thousands of clients connect again at the same time.
@@ -62,16 +63,19 @@ fn tcp(mut section: Section<'_>, surroundings: &Surroundings<'_>) -> Option<Endp
 }
 
 fn port_number(field: &Field<'_>, surroundings: &Surroundings<'_>) -> Option<u16> {
-    let variable = match field.node.to_json() {
-        serde_json::Value::String(text) => text,
+    let text = match &field.node.value {
+        Value::Text(text) => text.as_str(),
         // Port 0 is not documented: it is for tests, which read the port that the system chose from the log.
-        _ => {
-            return field
-                .integer(PORT, 0..=65_535)
-                .and_then(|port| u16::try_from(port).ok());
+        Value::Number(number) => {
+            let port = number.as_u64().and_then(|port| u16::try_from(port).ok());
+            if port.is_none() {
+                field.wrong(PORT);
+            }
+            return port;
         }
+        _ => "",
     };
-    let Some(name) = variable.strip_prefix('$').filter(|name| is_variable(name)) else {
+    let Some(name) = text.strip_prefix('$').filter(|name| is_variable(name)) else {
         field.wrong(PORT);
         return None;
     };
