@@ -192,7 +192,8 @@ impl<'s> Session<'s> {
     async fn run(mut self, mut buf: BytesMut) -> Ended {
         let ended = self.read_on(&mut buf).await;
         drop(buf);
-        if matches!(ended, Ended::Closed | Ended::Fault(_)) {
+        let closed_by_both = matches!(ended, Ended::Closed) && self.link.has_ended_writing();
+        if !closed_by_both && matches!(ended, Ended::Closed | Ended::Fault(_)) {
             linger(self.local, self.link, self.wire.closing_timeout()).await;
         }
         self.local.shard.borrow_mut().detach(self.conn);

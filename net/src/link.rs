@@ -29,6 +29,8 @@ pub(crate) struct Link {
     refused: Cell<u8>,
     /// Whether that byte was sent by [`Link::writable`] since.
     ahead: Cell<bool>,
+    /// Set once the peer was told that nothing more follows.
+    ended: Cell<bool>,
     /// Set once somebody else serves the socket, which then stays open.
     given_up: Cell<bool>,
 }
@@ -39,6 +41,7 @@ impl Link {
             stream: RefCell::new(stream),
             refused: Cell::new(0),
             ahead: Cell::new(false),
+            ended: Cell::new(false),
             given_up: Cell::new(false),
         }
     }
@@ -144,7 +147,13 @@ impl Link {
 
     /// Says to the peer that nothing more follows.
     pub(crate) fn end_writing(&self) {
+        self.ended.set(true);
         self.shut(Shutdown::Write);
+    }
+
+    /// Whether [`end_writing`](Self::end_writing) was called.
+    pub(crate) fn has_ended_writing(&self) -> bool {
+        self.ended.get()
     }
 
     /// Ends the connection both ways. Reading then ends too.

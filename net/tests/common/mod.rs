@@ -86,7 +86,10 @@ pub(crate) fn spec(shards: u16) -> ServerSpec {
         spin_before_park: None,
         router: Arc::new(RouterConfig {
             realms: vec![realm],
-            limits: Limits::default(),
+            limits: Limits {
+                goodbye_timeout: Duration::from_millis(200),
+                ..Limits::default()
+            },
             key: [1, 2],
             agent: "test".to_owned(),
             id_bits: 53,
