@@ -78,6 +78,7 @@ fn copy_value<'a, R: Reader<'a>, W: Writer>(reader: &mut R, writer: &mut W) -> R
 }
 
 /// Copies the value that begins with `token`.
+#[inline(always)]
 fn copy_from<'a, R: Reader<'a>, W: Writer>(
     token: TokenOf<'a, R>,
     reader: &mut R,
@@ -127,3 +128,6 @@ fn copy_key<'a, R: Reader<'a>, W: Writer>(reader: &mut R, writer: &mut W) -> Res
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,9 +33,9 @@ impl Format {
 ///
 /// Invariants, kept by the codec: `args` is empty (absent) or exactly one well-formed value of `format`;
 /// likewise `kwargs`, which is then a dictionary. `args` is a list, but for messages of the older payload
-/// transparency mode (`enc_algo` in the options), where it is one byte string or text. An absent payload
-/// of either kind is normalised: an empty list without kwargs, an empty dictionary and null are absent;
-/// where kwargs are present and args are not, encoders write an empty list.
+/// transparency mode (`enc_algo` in the options), where it is one byte string or text. What is absent is
+/// normalised: an empty list, an empty dictionary and null are absent, and where both are the payload is
+/// [`Payload::EMPTY`]. Where kwargs are present and args are not, encoders write an empty list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payload {
     /// The form of both slices.

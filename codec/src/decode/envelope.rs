@@ -84,48 +84,44 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         self.token().map(Some)
     }
 
-    /// Reads `Arguments` and `ArgumentsKw`. With `transparent`, arguments may be one byte string or text
-    /// instead of a list: autobahn's older form of payload passthru, which `enc_algo` announces.
+    /// Reads `Arguments` and `ArgumentsKw`. With `transparent`, one byte string or text may stand in the place
+    /// of both: autobahn's older form of payload passthru, which `enc_algo` announces.
     pub(super) fn payload(&mut self, transparent: bool) -> Result<Payload, DecodeError> {
-        let args = self.arguments(transparent)?;
-        let kwargs = self.arguments_kw()?;
+        let args = match self.optional_element("Arguments")? {
+            None | Some(Token::Null) => Bytes::new(),
+            Some(Token::List(scope)) => {
+                let count = self.reader.skip_list(scope, self.limits.depth.saturating_sub(1));
+                self.slice_unless_empty(self.well_formed(count)?)
+            }
+            Some(Token::Str(_) | Token::Bytes(_)) if transparent => return self.opaque_payload(),
+            Some(other) => return Err(self.unexpected("a list", &other)),
+        };
+        let kwargs = match self.optional_element("ArgumentsKw")? {
+            None | Some(Token::Null) => Bytes::new(),
+            Some(Token::Map(scope)) => {
+                let depth = self.limits.depth.saturating_sub(1);
+                let count = self.reader.skip_map(scope, Keys::Text, depth);
+                self.slice_unless_empty(self.well_formed(count)?)
+            }
+            Some(other) => return Err(self.unexpected("a dictionary", &other)),
+        };
         if args.is_empty() && kwargs.is_empty() {
             return Ok(Payload::EMPTY);
         }
-        Ok(Payload {
+        let format = R::FORMAT;
+        Ok(Payload { format, args, kwargs })
+    }
+
+    /// The value that was just read is the whole payload. Autobahn, to which it may go, takes nothing after it.
+    fn opaque_payload(&mut self) -> Result<Payload, DecodeError> {
+        let payload = Payload {
             format: R::FORMAT,
-            args,
-            kwargs,
-        })
-    }
-
-    fn arguments(&mut self, transparent: bool) -> Result<Bytes, DecodeError> {
-        let Some(token) = self.optional_element("Arguments")? else {
-            return Ok(Bytes::new());
+            args: self.slice_unless_empty(1),
+            kwargs: Bytes::new(),
         };
-        match token {
-            Token::Null => Ok(Bytes::new()),
-            Token::List(scope) => {
-                let count = self.reader.skip_list(scope, self.limits.depth.saturating_sub(1));
-                Ok(self.slice_unless_empty(self.well_formed(count)?))
-            }
-            Token::Str(_) | Token::Bytes(_) if transparent => Ok(self.slice_unless_empty(1)),
-            other => Err(self.unexpected("a list", &other)),
-        }
-    }
-
-    fn arguments_kw(&mut self) -> Result<Bytes, DecodeError> {
-        let Some(token) = self.optional_element("ArgumentsKw")? else {
-            return Ok(Bytes::new());
-        };
-        match token {
-            Token::Null => Ok(Bytes::new()),
-            Token::Map(scope) => {
-                let depth = self.limits.depth.saturating_sub(1);
-                let count = self.reader.skip_map(scope, Keys::Text, depth);
-                Ok(self.slice_unless_empty(self.well_formed(count)?))
-            }
-            other => Err(self.unexpected("a dictionary", &other)),
+        match self.optional_element("ArgumentsKw")? {
+            None | Some(Token::Null) => Ok(payload),
+            Some(other) => Err(self.unexpected("nothing after an opaque payload", &other)),
         }
     }
 

@@ -68,10 +68,11 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
     /// Key and value of the next entry that is not absent, until there are no more.
     pub(super) fn entry(&mut self, scope: &mut R::Scope) -> Result<Option<Entry<'a, R>>, DecodeError> {
         while self.next_entry(scope)? {
+            self.count_value()?;
             let key = self.key()?;
             self.keys.push(key.clone());
             match self.token()? {
-                Token::Null => self.count_value()?,
+                Token::Null => {}
                 token => return Ok(Some((key, token))),
             }
         }
@@ -208,7 +209,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         self.well_formed(more)
     }
 
-    /// Counts a value that is kept in memory, whether as an item, an entry or on its own.
+    /// Counts an item or entry that is kept in memory.
     fn count_value(&mut self) -> Result<(), DecodeError> {
         self.values += 1;
         if self.values > self.limits.values {
@@ -219,7 +220,6 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
 
     /// Reads the value that begins with `token` and has at most `depth` levels.
     fn value(&mut self, token: TokenOf<'a, R>, depth: u8) -> Result<Value, DecodeError> {
-        self.count_value()?;
         Ok(match token {
             Token::Null => Value::Null,
             Token::Bool(value) => Value::Bool(value),
@@ -237,6 +237,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         let depth = self.inside(depth)?;
         let mut list = Vec::new();
         while self.next_entry(&mut scope)? {
+            self.count_value()?;
             let token = self.token()?;
             list.push(self.value(token, depth)?);
         }
@@ -247,6 +248,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         let depth = self.inside(depth)?;
         let mut dict = Dict::new();
         while self.next_entry(&mut scope)? {
+            self.count_value()?;
             let key = self.key()?;
             let token = self.token()?;
             let value = self.value(token, depth)?;

@@ -7,6 +7,8 @@ mod messages;
 mod options;
 mod pubsub;
 mod rpc;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use crosspoint_core::message::Message;

@@ -16,10 +16,14 @@ const MILLISECONDS: &str = "a number of milliseconds, an integer of at least 0";
 const TRUSTLEVEL: &str = "an integer of at least 0";
 const CONCURRENCY: &str = "an integer of at least 1";
 
+/// The lists of a publication, which few have.
+fn receivers(options: &mut PublishOptions) -> &mut Receivers {
+    options.receivers.get_or_insert_default()
+}
+
 impl<'a, R: Reader<'a>> Envelope<'a, R> {
     pub(super) fn publish_options(&mut self) -> Result<PublishOptions, DecodeError> {
         let mut options = PublishOptions::default();
-        let mut receivers = Receivers::default();
         let mut entries = self.entries("Options")?;
         while let Some((key, value)) = self.entry(&mut entries)? {
             match &*key {
@@ -27,17 +31,14 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
                 "exclude_me" => options.exclude_me = Some(self.bool(value)?),
                 "disclose_me" => options.disclose_me = Some(self.bool(value)?),
                 "retain" => options.retain = self.bool(value)?,
-                "eligible" => receivers.eligible = Some(self.sessions(value)?),
-                "eligible_authid" => receivers.eligible_authid = Some(self.texts(value)?),
-                "eligible_authrole" => receivers.eligible_authrole = Some(self.texts(value)?),
-                "exclude" => receivers.exclude = Some(self.sessions(value)?),
-                "exclude_authid" => receivers.exclude_authid = Some(self.texts(value)?),
-                "exclude_authrole" => receivers.exclude_authrole = Some(self.texts(value)?),
+                "eligible" => receivers(&mut options).eligible = Some(self.sessions(value)?),
+                "eligible_authid" => receivers(&mut options).eligible_authid = Some(self.texts(value)?),
+                "eligible_authrole" => receivers(&mut options).eligible_authrole = Some(self.texts(value)?),
+                "exclude" => receivers(&mut options).exclude = Some(self.sessions(value)?),
+                "exclude_authid" => receivers(&mut options).exclude_authid = Some(self.texts(value)?),
+                "exclude_authrole" => receivers(&mut options).exclude_authrole = Some(self.texts(value)?),
                 _ => self.rest(key, value, &mut options.rest)?,
             }
-        }
-        if receivers != Receivers::default() {
-            options.receivers = Some(Box::new(receivers));
         }
         Ok(options)
     }

@@ -187,6 +187,7 @@ impl<'a> Reader<'a> for CborReader<'a> {
         self.cursor.at
     }
 
+    #[inline(always)]
     fn token(&mut self) -> Result<Token<'a>, Malformed> {
         let (major, info) = self.head()?;
         match major {

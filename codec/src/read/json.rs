@@ -20,6 +20,7 @@ pub(crate) struct Scope {
 }
 
 /// What the grammar knows, before text is unescaped and numbers are converted.
+#[repr(u64)]
 enum Lexeme<'a> {
     Null,
     Bool(bool),
@@ -80,6 +81,7 @@ impl<'a> JsonReader<'a> {
         }
     }
 
+    #[inline(always)]
     fn lexeme(&mut self) -> Result<Lexeme<'a>, Malformed> {
         self.space();
         match self.peek().ok_or(Malformed::Truncated)? {
@@ -152,6 +154,7 @@ impl<'a> JsonReader<'a> {
     }
 
     /// Reads a string whose opening quote is next.
+    #[inline(always)]
     fn string(&mut self) -> Result<RawText<'a>, Malformed> {
         self.at += 1;
         let start = self.at;
@@ -174,6 +177,7 @@ impl<'a> JsonReader<'a> {
     }
 
     /// Reads an escape, from its backslash on.
+    #[cold]
     fn escape(&mut self) -> Result<char, Malformed> {
         let kind = *self.rest().get(1).ok_or(Malformed::Truncated)?;
         self.at += 2;
@@ -223,6 +227,7 @@ impl<'a> JsonReader<'a> {
     }
 
     /// Reads a key and its colon.
+    #[inline(always)]
     fn raw_key(&mut self) -> Result<RawText<'a>, Malformed> {
         self.space();
         match self.peek() {
@@ -237,10 +242,17 @@ impl<'a> JsonReader<'a> {
 }
 
 impl<'a> RawText<'a> {
+    #[inline(always)]
     fn unescape(self) -> Result<Cow<'a, str>, Malformed> {
-        if !self.escaped {
-            return Ok(Cow::Borrowed(self.text));
+        if self.escaped {
+            self.unescape_slowly().map(Cow::Owned)
+        } else {
+            Ok(Cow::Borrowed(self.text))
         }
+    }
+
+    #[cold]
+    fn unescape_slowly(self) -> Result<String, Malformed> {
         let mut reader = JsonReader {
             text: self.text,
             at: 0,
@@ -254,15 +266,19 @@ impl<'a> RawText<'a> {
                 text.push(reader.escape()?);
             }
         }
-        Ok(Cow::Owned(text))
+        Ok(text)
     }
 
+    #[inline(always)]
     fn token(self) -> Result<Token<'a>, Malformed> {
         // NUL has no plain form, so a string without escapes is always text.
-        let text = self.unescape()?;
+        if !self.escaped {
+            return Ok(Token::Str(Cow::Borrowed(self.text)));
+        }
+        let text = self.unescape_slowly()?;
         Ok(match binary_of_text(&text) {
             Some(bytes) => Token::Bytes(Cow::Owned(bytes)),
-            None => Token::Str(text),
+            None => Token::Str(Cow::Owned(text)),
         })
     }
 }
@@ -294,6 +310,7 @@ impl<'a> Reader<'a> for JsonReader<'a> {
         self.at
     }
 
+    #[inline(always)]
     fn token(&mut self) -> Result<Token<'a>, Malformed> {
         match self.lexeme()? {
             Lexeme::Null => Ok(Token::Null),
@@ -327,6 +344,7 @@ impl<'a> Reader<'a> for JsonReader<'a> {
         }
     }
 
+    #[inline(always)]
     fn key(&mut self) -> Result<Token<'a>, Malformed> {
         self.raw_key()?.unescape().map(Token::Str)
     }

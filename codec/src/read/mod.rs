@@ -3,6 +3,8 @@
 mod cbor;
 mod json;
 mod msgpack;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
@@ -15,6 +17,7 @@ use crate::error::Malformed;
 
 /// A scalar, or the beginning of a list or dictionary.
 #[derive(Debug, PartialEq)]
+#[repr(u64)]
 pub(crate) enum Token<'a, S> {
     /// Also CBOR undefined and MessagePack ext 0, with which clients mean "absent".
     Null,

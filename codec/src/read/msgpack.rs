@@ -99,6 +99,7 @@ impl<'a> Reader<'a> for MsgPackReader<'a> {
         self.cursor.at
     }
 
+    #[inline(always)]
     fn token(&mut self) -> Result<Token<'a>, Malformed> {
         match Marker::from_u8(self.cursor.byte()?) {
             Marker::Null => Ok(Token::Null),
