@@ -5,7 +5,8 @@
 //!
 //! - `accept`: each shard accepts its share of every TCP port; a thread deals the connections of a Unix socket.
 //! - `connection`: one task per connection. `opening` finds out from its first bytes what it wants: WebSocket,
-//!   RawSocket, or HTTP, which is handed off ([`Handoff`]). `protocol` then cuts messages for the shard.
+//!   RawSocket, or HTTP, which is handed off ([`Handoff`]). `reader` then reads on, and `protocol` cuts messages
+//!   for the shard.
 //! - `link` and `wire`: the socket as its tasks share it, and as the shard writes to it.
 //!
 //! Everything that names glommio is in `fd`, `link` and `local`.
@@ -23,6 +24,7 @@ mod opening;
 mod permit;
 mod probe;
 mod protocol;
+mod reader;
 mod scratch;
 mod server;
 mod spec;

@@ -195,12 +195,10 @@ fn byte_at(bufs: &[IoSlice<'_>], mut len: usize) -> Option<u8> {
     None
 }
 
-/// Prepares an accepted socket: children do not inherit it, and small writes leave at once.
+/// Prepares an accepted socket: glommio lets children inherit it.
 pub(crate) fn prepare(stream: &TcpStream) {
-    let socket = fd::borrow(stream);
-    // Neither can fail on a socket, but the second on one that is not TCP.
-    let _ = rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::CLOEXEC);
-    let _ = rustix::net::sockopt::set_tcp_nodelay(socket, true);
+    // It cannot fail on a descriptor that is open.
+    let _ = rustix::io::fcntl_setfd(fd::borrow(stream), rustix::io::FdFlags::CLOEXEC);
 }
 
 #[cfg(test)]

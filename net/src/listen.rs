@@ -12,8 +12,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+
+/// When TCP asks a silent peer whether it is still there, how often then, and how many times: transports
+/// without pings of their own find a dead peer after five minutes.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(180), Duration::from_secs(30), 4);
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,6 +157,14 @@ fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Connections of an earlier run that linger in TIME_WAIT do not block the port.
     socket.set_reuse_address(true)?;
+    // Accepted sockets inherit these: small writes leave at once, and a silent peer is asked whether it is there.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new()
+            .with_time(KEEPALIVE.0)
+            .with_interval(KEEPALIVE.1)
+            .with_retries(KEEPALIVE.2),
+    )?;
     Ok(socket)
 }
 
@@ -231,6 +244,17 @@ mod tests {
         }
         assert_eq!(shares.iter().sum::<usize>(), clients.len());
         assert!(shares.iter().all(|share| *share > 0), "{shares:?}");
+    }
+
+    #[test]
+    fn accepted_sockets_inherit_their_options() {
+        let (bound, address) = bind(&loopback(0), 2).unwrap();
+        let mut listeners = tcp(bound);
+        drop(listeners.pop());
+        let _client = TcpStream::connect(("127.0.0.1", port(&address))).unwrap();
+        let accepted = Socket::from(listeners[0].accept().unwrap().0);
+        assert!(accepted.tcp_nodelay().unwrap() && accepted.keepalive().unwrap());
+        assert_eq!(accepted.tcp_keepalive_time().unwrap(), KEEPALIVE.0);
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl Server {
     pub(crate) fn answer(&self, request: &[u8]) -> String {
         let mut stream = self.connect();
         stream.write_all(request).unwrap();
-        read_to_end(&mut stream)
+        String::from_utf8(read_to_end(&mut stream)).unwrap()
     }
 
     pub(crate) fn stop(self) {
@@ -191,14 +191,12 @@ impl<S: Write> Write for Patient<S> {
 }
 
 /// Everything until the peer closes; that it resets the connection counts too.
-pub(crate) fn read_to_end(stream: &mut impl Read) -> String {
+pub(crate) fn read_to_end(stream: &mut impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
-        Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
-        Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&bytes)),
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("{error} after {bytes:?}"),
+        _ => bytes,
     }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// A WAMP client: JSON over tungstenite's WebSocket.
@@ -265,12 +263,9 @@ impl<S: Read + Write> Client<S> {
                 Err(error) => panic!("no close frame: {error}"),
             }
         };
-        loop {
-            match self.0.read() {
-                Ok(other) => panic!("after the close frame: {other:?}"),
-                Err(tungstenite::Error::ConnectionClosed) => return code,
-                Err(error) => panic!("{error}"),
-            }
+        match self.0.read() {
+            Err(tungstenite::Error::ConnectionClosed) => code,
+            other => panic!("after the close frame: {other:?}"),
         }
     }
 }
