@@ -13,6 +13,7 @@ use crate::ids::{
     CallKey, PublicationId, RealmId, RegistrationId, SessionId, SessionRef, ShardId, ShardSet, SubscriptionId,
 };
 use crate::options::{CancelMode, InvokePolicy, MatchPolicy, Receivers};
+use crate::pattern::relation::Pattern;
 use crate::payload::Payload;
 use crate::session::Identity;
 use crate::value::Dict;
@@ -30,6 +31,23 @@ pub struct Key {
     pub policy: MatchPolicy,
     /// The URI or pattern.
     pub uri: Arc<str>,
+}
+
+impl Key {
+    /// Whether the concrete `uri` is one of this key's.
+    pub(crate) fn matches(&self, uri: &str) -> bool {
+        let (own, uri) = (
+            Pattern {
+                policy: self.policy,
+                uri: &self.uri,
+            },
+            Pattern {
+                policy: MatchPolicy::Exact,
+                uri,
+            },
+        );
+        own.covers(uri)
+    }
 }
 
 /// A message between shards.
@@ -61,6 +79,8 @@ pub enum PeerMessage {
     Unregister {
         /// The procedure.
         key: Key,
+        /// The registration, which may have been taken over in the meantime.
+        registration: RegistrationId,
         /// The callee.
         callee: SessionRef,
         /// Set where the callee waits for UNREGISTERED.
@@ -199,8 +219,8 @@ pub struct Invoke {
     pub registration: RegistrationId,
     /// The procedure as called; a checked URI.
     pub procedure: ByteString,
-    /// Whether INVOCATION names the procedure: the registration is a pattern.
-    pub name_procedure: bool,
+    /// The match policy of the registration.
+    pub policy: MatchPolicy,
     /// The caller, where it is disclosed.
     pub caller: Option<Disclosed>,
     /// Whether progressive results are wanted.

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::calls::CallState;
+use super::calls::{CallState, Tried};
 use super::{Callee, Procedure};
 use crate::authorize::Action;
 use crate::effect::Effects;
 use crate::error_uri as uri;
-use crate::ids::{CallKey, ConnKey, RealmId, RequestId, SessionRef};
+use crate::ids::{CallKey, ConnKey, RealmId, RequestId};
 use crate::message::{Call, CallResult, Error, Message, RequestKind};
 use crate::options::{CallOptions, InvokePolicy, MatchPolicy, ResultDetails};
 use crate::peer::{Disclosed, Invoke, Outcome, PeerMessage, Reply};
@@ -77,7 +77,7 @@ impl Router {
             realm,
             registration: choice.procedure.registration,
             procedure: call.procedure,
-            name_procedure: false,
+            policy: MatchPolicy::Exact,
             caller: None,
             receive_progress: false,
             timeout: None,
@@ -117,7 +117,7 @@ impl Router {
     }
 
     /// The callee of a call: the best registration that has one which was not tried yet.
-    fn choose_callee(&mut self, realm: RealmId, procedure: &str, tried: &[SessionRef]) -> Option<Choice> {
+    fn choose_callee(&mut self, realm: RealmId, procedure: &str, tried: &[Tried]) -> Option<Choice> {
         let random = self.rng.usize(..);
         let procedures = &self.realms[realm.0 as usize].dealer.procedures;
         let found = procedures.visit(procedure, |found| match pick(found.value, random, tried) {
@@ -140,12 +140,15 @@ impl Router {
         let progress = callee.features.progressive_call_results && callee.features.call_canceling;
         invoke.callee = callee.session;
         invoke.registration = procedure.registration;
-        invoke.name_procedure = procedure.key.policy != MatchPolicy::Exact;
+        invoke.policy = procedure.key.policy;
         invoke.receive_progress = call.want_progress && progress;
         let callee_keeps_time = callee.forward_timeout && callee.features.call_timeout;
         invoke.timeout = call.timeout.filter(|_| callee_keeps_time);
         call.callee = *callee;
-        if let (Some(millis), None, false) = (call.timeout, call.deadline, callee_keeps_time) {
+        if callee_keeps_time {
+            // Also where a callee that is gone did not, and the time ran here.
+            call.deadline = None;
+        } else if let (Some(millis), None) = (call.timeout, call.deadline) {
             let deadline = now.after(Duration::from_millis(millis));
             call.deadline = Some(deadline);
             self.timers.set(deadline, Timer::Call(key));
@@ -170,7 +173,7 @@ impl Router {
         if call.killed {
             return self.fail_call(invoke.call, uri::CANCELED, fx);
         }
-        call.tried.push(invoke.callee);
+        call.tried.push((invoke.registration, invoke.callee));
         let tried = call.tried.clone();
         match self.choose_callee(invoke.realm, &invoke.procedure, &tried) {
             Some(choice) => self.send_call(invoke.call, invoke, &choice, fx),
@@ -263,7 +266,7 @@ fn no_such_procedure() -> Refusal {
 }
 
 /// One callee of `procedure` by its policy; never one of `tried`.
-fn pick(procedure: &Procedure, random: usize, tried: &[SessionRef]) -> Option<Callee> {
+fn pick(procedure: &Procedure, random: usize, tried: &[Tried]) -> Option<Callee> {
     let callees = &procedure.callees;
     let start = match procedure.invoke {
         InvokePolicy::Single | InvokePolicy::First => 0,
@@ -277,5 +280,7 @@ fn pick(procedure: &Procedure, random: usize, tried: &[SessionRef]) -> Option<Ca
         _ => Some((start + distance) % callees.len()),
     };
     let order = (0..callees.len()).filter_map(step).map(|index| callees[index]);
-    order.into_iter().find(|callee| !tried.contains(&callee.session))
+    order
+        .into_iter()
+        .find(|callee| !tried.contains(&(procedure.registration, callee.session)))
 }

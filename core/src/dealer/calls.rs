@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::Callee;
-use crate::ids::{CallKey, ConnKey, RequestId, SessionRef, ShardId};
+use crate::ids::{CallKey, ConnKey, RegistrationId, RequestId, SessionRef, ShardId};
 use crate::table::Table;
 use crate::time::Time;
 
@@ -23,8 +23,11 @@ pub(super) struct CallState {
     /// Whether the caller cancelled with mode kill, and the callee's answer is awaited.
     pub(super) killed: bool,
     /// Callees that turned out to be gone.
-    pub(super) tried: SmallVec<[SessionRef; 1]>,
+    pub(super) tried: SmallVec<[Tried; 1]>,
 }
+
+/// A callee that does not serve a registration any more; it may still serve the call by another.
+pub(super) type Tried = (RegistrationId, SessionRef);
 
 /// All calls of one shard.
 #[derive(Debug, Default)]

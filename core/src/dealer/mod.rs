@@ -13,6 +13,7 @@ mod call;
 mod calls;
 mod cancel;
 mod invocation;
+mod owner;
 mod register;
 
 use std::sync::Arc;

@@ -1,17 +1,16 @@
 //! REGISTER and UNREGISTER, and what shards tell each other about them.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use ahash::HashMap;
 
-use super::{Callee, Dealer, Procedure};
+use super::owner::store;
+use super::{Callee, Procedure};
 use crate::authorize::Action;
 use crate::effect::Effects;
 use crate::error_uri as uri;
-use crate::ids::{ConnKey, RegistrationId, RequestId, SessionRef};
+use crate::ids::{ConnKey, RegistrationId, RequestId, SessionRef, ShardId};
 use crate::message::{Message, Register, Registered, RequestKind, Unregister, Unregistered};
-use crate::options::InvokePolicy;
 use crate::peer::{Grant, Key, PeerMessage, RegisterRequest, Token};
 use crate::router::{Pending, PendingRegister, Refusal, Router, invalid_uri};
 use crate::uri::is_reserved;
@@ -92,6 +91,7 @@ impl Router {
             key: key.clone(),
             registration: None,
             revoked: false,
+            given_up: None,
             waiting_for: self.shards,
         };
         self.pending.insert(token, Pending::Register(pending));
@@ -108,123 +108,9 @@ impl Router {
         self.post(owner, PeerMessage::Register(Box::new(request)), fx);
     }
 
-    fn owner_of(&mut self, key: &Key) -> crate::ids::ShardId {
+    fn owner_of(&mut self, key: &Key) -> ShardId {
         let hasher = &self.realm(key.realm).hasher;
         hasher.owner(hasher.hash(key.policy, &key.uri))
-    }
-
-    /// As owner: decides whether a session may serve the key.
-    pub(crate) fn own_register(&mut self, request: RegisterRequest, fx: &mut Effects) {
-        let RegisterRequest {
-            key,
-            invoke,
-            force,
-            callee,
-            token,
-        } = request;
-        let grant = Grant {
-            to: callee.session.shard,
-            token,
-        };
-        let held = self
-            .realm(key.realm)
-            .dealer
-            .owned
-            .get(key.policy, &key.uri)
-            .cloned();
-        let procedure = match held {
-            None => self.new_procedure(key, invoke, callee, None),
-            Some(old) if force => {
-                for callee in &old.callees {
-                    let (registration, callee) = (old.registration, callee.session);
-                    self.post(callee.shard, PeerMessage::Revoked { registration, callee }, fx);
-                }
-                self.new_procedure(key, invoke, callee, Some(old.registration))
-            }
-            Some(old) => match check_shared(&old, invoke) {
-                Err(error) => return self.post(grant.to, PeerMessage::RegisterRefused { token, error }, fx),
-                Ok(()) => with_callee(&old, callee),
-            },
-        };
-        self.announce(Arc::new(procedure), Some(grant), fx);
-    }
-
-    /// A procedure with its first callee. Where it takes the place of another, clients must be able to tell
-    /// the two apart, so the id is not the `old` one.
-    fn new_procedure(
-        &mut self,
-        key: Key,
-        invoke: InvokePolicy,
-        callee: Callee,
-        old: Option<RegistrationId>,
-    ) -> Procedure {
-        let realm = self.realm(key.realm);
-        let hash = realm.hasher.hash(key.policy, &key.uri);
-        let taken = &mut realm.dealer.taken;
-        let id = RegistrationId(
-            realm
-                .hasher
-                .free_id(hash, |id| taken.contains(&RegistrationId(id))),
-        );
-        taken.insert(id);
-        if let Some(old) = old {
-            taken.remove(&old);
-        }
-        Procedure {
-            key,
-            registration: id,
-            invoke,
-            callees: vec![callee],
-            turn: Arc::new(AtomicUsize::new(0)),
-        }
-    }
-
-    /// As owner: a session serves the key no longer.
-    pub(crate) fn own_unregister(
-        &mut self,
-        key: &Key,
-        callee: SessionRef,
-        token: Option<Token>,
-        fx: &mut Effects,
-    ) {
-        let held = self
-            .realm(key.realm)
-            .dealer
-            .owned
-            .get(key.policy, &key.uri)
-            .cloned();
-        let grant = token.map(|token| Grant {
-            to: callee.shard,
-            token,
-        });
-        let procedure = match held {
-            Some(old) => {
-                let without = without_callee(&old, callee);
-                if without.callees.len() == old.callees.len() && grant.is_none() {
-                    return;
-                }
-                Arc::new(without)
-            }
-            // Another session took it over, and that one is gone as well: say so once more, for the grant.
-            None => Arc::new(Procedure {
-                key: key.clone(),
-                registration: RegistrationId::default(),
-                invoke: InvokePolicy::Single,
-                callees: Vec::new(),
-                turn: Arc::default(),
-            }),
-        };
-        self.announce(procedure, grant, fx);
-    }
-
-    /// As owner: takes a change in, and makes it known to all shards.
-    fn announce(&mut self, procedure: Arc<Procedure>, grant: Option<Grant>, fx: &mut Effects) {
-        let dealer = &mut self.realm(procedure.key.realm).dealer;
-        if procedure.callees.is_empty() {
-            dealer.taken.remove(&procedure.registration);
-        }
-        store(dealer, &procedure, |dealer| &mut dealer.owned);
-        self.post_all(&PeerMessage::Procedure { procedure, grant }, fx);
     }
 
     /// The owner of a key says who serves it.
@@ -256,25 +142,19 @@ impl Router {
             key,
             registration,
             revoked,
+            given_up,
             ..
         } = pending;
         let Some(registration) = registration else {
             unreachable!("a registration is granted by its owner's announcement, which names it");
         };
         let Some(session) = self.conns.same_session_mut(callee) else {
-            let owner = self.owner_of(&key);
-            return self.post(
-                owner,
-                PeerMessage::Unregister {
-                    key,
-                    callee,
-                    token: None,
-                },
-                fx,
-            );
+            return self.post_unregister(key, (registration, callee), None, fx);
         };
         session.registering -= 1;
-        session.registrations.insert(registration, key);
+        if given_up != Some(registration) {
+            session.registrations.insert(registration, key);
+        }
         fx.send(
             callee.conn,
             Message::Registered(Registered {
@@ -283,7 +163,7 @@ impl Router {
             }),
         );
         if revoked {
-            self.revoked(registration, callee, fx);
+            self.take_back(registration, callee, fx);
         }
         self.release_held(callee, fx);
     }
@@ -314,6 +194,9 @@ impl Router {
             conn,
             id: session.id,
         };
+        if session.registering > 0 {
+            self.give_up_pending((&key, unregister.registration), callee);
+        }
         let token = self.new_token();
         let pending = Pending::Unregister {
             callee,
@@ -321,16 +204,45 @@ impl Router {
             waiting_for: self.shards,
         };
         self.pending.insert(token, pending);
+        self.post_unregister(key, (unregister.registration, callee), Some(token), fx);
+    }
+
+    /// Asks the owner of a key to take a callee out.
+    fn post_unregister(
+        &mut self,
+        key: Key,
+        (registration, callee): (RegistrationId, SessionRef),
+        token: Option<Token>,
+        fx: &mut Effects,
+    ) {
         let owner = self.owner_of(&key);
-        self.post(
-            owner,
-            PeerMessage::Unregister {
-                key,
-                callee,
-                token: Some(token),
-            },
-            fx,
-        );
+        let message = PeerMessage::Unregister {
+            key,
+            registration,
+            callee,
+            token,
+        };
+        self.post(owner, message, fx);
+    }
+
+    /// The session registered the key twice, and gives the registration up before the second REGISTERED, which
+    /// is still to be sent. The owner takes the callee out after both.
+    fn give_up_pending(&mut self, (key, registration): (&Key, RegistrationId), callee: SessionRef) {
+        for pending in self.pending_registers(callee) {
+            if pending.key == *key {
+                pending.given_up = Some(registration);
+            }
+        }
+    }
+
+    /// The REGISTERs of a session that wait for their grant.
+    fn pending_registers(&mut self, callee: SessionRef) -> impl Iterator<Item = &mut PendingRegister> {
+        self.pending
+            .values_mut()
+            .filter_map(move |pending| match pending {
+                Pending::Register(pending) if pending.callee == callee => Some(pending),
+                _ => None,
+            })
     }
 
     /// No shard sends calls for the registration any more.
@@ -351,8 +263,21 @@ impl Router {
         let Some(session) = self.conns.same_session_mut(callee) else {
             return;
         };
+        if session.registering > 0 {
+            // Lost before the grant is complete: REGISTERED comes first all the same.
+            for pending in self.pending_registers(callee) {
+                pending.revoked |= pending.registration == Some(registration);
+            }
+        }
+        self.take_back(registration, callee, fx);
+    }
+
+    /// Tells a callee that it does not serve a registration any more, if it still does.
+    fn take_back(&mut self, registration: RegistrationId, callee: SessionRef, fx: &mut Effects) {
+        let Some(session) = self.conns.same_session_mut(callee) else {
+            return;
+        };
         if session.registrations.remove(&registration).is_none() {
-            self.revoke_pending(registration, callee);
             return;
         }
         let details = Dict::new()
@@ -366,18 +291,6 @@ impl Router {
         self.release_held(callee, fx);
     }
 
-    /// The registration was lost before its grant was complete: REGISTERED comes first all the same.
-    fn revoke_pending(&mut self, registration: RegistrationId, callee: SessionRef) {
-        for pending in self.pending.values_mut() {
-            if let Pending::Register(pending) = pending
-                && pending.callee == callee
-                && pending.registration == Some(registration)
-            {
-                pending.revoked = true;
-            }
-        }
-    }
-
     /// The session ended.
     pub(crate) fn end_registrations(
         &mut self,
@@ -388,76 +301,8 @@ impl Router {
         let mut registrations: Vec<_> = registrations.into_iter().collect();
         // In the order of the ids, not in that of a hash map.
         registrations.sort_unstable_by_key(|(id, _)| *id);
-        for (_, key) in registrations {
-            let owner = self.owner_of(&key);
-            self.post(
-                owner,
-                PeerMessage::Unregister {
-                    key,
-                    callee,
-                    token: None,
-                },
-                fx,
-            );
-        }
-    }
-}
-
-fn store(
-    dealer: &mut Dealer,
-    procedure: &Arc<Procedure>,
-    table: impl FnOnce(&mut Dealer) -> &mut crate::pattern::PatternMap<Arc<Procedure>>,
-) {
-    let key = &procedure.key;
-    if procedure.callees.is_empty() {
-        table(dealer).remove(key.policy, &key.uri);
-    } else {
-        table(dealer).insert(key.policy, &key.uri, Arc::clone(procedure));
-    }
-}
-
-/// Whether one more callee fits to those there are.
-fn check_shared(procedure: &Procedure, invoke: InvokePolicy) -> Result<(), &'static str> {
-    match (procedure.invoke, invoke) {
-        (InvokePolicy::Single, _) => Err(uri::PROCEDURE_ALREADY_EXISTS),
-        (held, asked) if held != asked => Err(uri::PROCEDURE_EXISTS_WITH_DIFFERENT_POLICY),
-        _ => Ok(()),
-    }
-}
-
-fn with_callee(procedure: &Procedure, callee: Callee) -> Procedure {
-    let mut callees = procedure.callees.clone();
-    if !callees.iter().any(|held| held.session == callee.session) {
-        callees.push(callee);
-    }
-    Procedure {
-        callees,
-        ..procedure.shallow()
-    }
-}
-
-fn without_callee(procedure: &Procedure, callee: SessionRef) -> Procedure {
-    let callees = procedure
-        .callees
-        .iter()
-        .filter(|held| held.session != callee)
-        .copied()
-        .collect();
-    Procedure {
-        callees,
-        ..procedure.shallow()
-    }
-}
-
-impl Procedure {
-    /// All but the callees.
-    fn shallow(&self) -> Self {
-        Self {
-            key: self.key.clone(),
-            registration: self.registration,
-            invoke: self.invoke,
-            callees: Vec::new(),
-            turn: Arc::clone(&self.turn),
+        for (registration, key) in registrations {
+            self.post_unregister(key, (registration, callee), None, fx);
         }
     }
 }

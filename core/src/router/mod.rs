@@ -95,6 +95,8 @@ pub(crate) struct PendingRegister {
     pub(crate) registration: Option<RegistrationId>,
     /// Set if another session took the registration over before this one was granted.
     pub(crate) revoked: bool,
+    /// Set if the session, which had this registration by an earlier request, gave it up after this one.
+    pub(crate) given_up: Option<RegistrationId>,
     pub(crate) waiting_for: u16,
 }
 
@@ -298,7 +300,14 @@ impl Router {
             PeerMessage::Unsubscribe { from, key } => self.own_unsubscribe(from, &key, fx),
             PeerMessage::Interest(interest) => self.learn_interest(interest, fx),
             PeerMessage::Register(request) => self.own_register(*request, fx),
-            PeerMessage::Unregister { key, callee, token } => self.own_unregister(&key, callee, token, fx),
+            PeerMessage::Unregister {
+                key,
+                registration,
+                callee,
+                token,
+            } => {
+                self.own_unregister(&key, (registration, callee), token, fx);
+            }
             PeerMessage::RegisterRefused { token, error } => self.register_refused(token, error, fx),
             PeerMessage::Procedure { procedure, grant } => self.learn_procedure(procedure, grant, fx),
             PeerMessage::Revoked { registration, callee } => self.revoked(registration, callee, fx),

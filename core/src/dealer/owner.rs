@@ -1,0 +1,192 @@
+//! What the owner of a key decides about it: who serves it, under which id, and what all shards are told.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::{Callee, Dealer, Procedure};
+use crate::effect::Effects;
+use crate::error_uri as uri;
+use crate::ids::{RegistrationId, SessionRef};
+use crate::options::InvokePolicy;
+use crate::pattern::PatternMap;
+use crate::peer::{Grant, Key, PeerMessage, RegisterRequest, Token};
+use crate::router::Router;
+
+impl Router {
+    /// Decides whether a session may serve the key.
+    pub(crate) fn own_register(&mut self, request: RegisterRequest, fx: &mut Effects) {
+        let RegisterRequest {
+            key,
+            invoke,
+            force,
+            callee,
+            token,
+        } = request;
+        let grant = Grant {
+            to: callee.session.shard,
+            token,
+        };
+        let held = self
+            .realm(key.realm)
+            .dealer
+            .owned
+            .get(key.policy, &key.uri)
+            .cloned();
+        let procedure = match held {
+            None => self.new_procedure(key, invoke, callee, None),
+            Some(old) if force => {
+                for callee in &old.callees {
+                    let (registration, callee) = (old.registration, callee.session);
+                    self.post(callee.shard, PeerMessage::Revoked { registration, callee }, fx);
+                }
+                self.new_procedure(key, invoke, callee, Some(old.registration))
+            }
+            Some(old) => match check_shared(&old, invoke) {
+                Err(error) => return self.post(grant.to, PeerMessage::RegisterRefused { token, error }, fx),
+                Ok(()) => with_callee(&old, callee),
+            },
+        };
+        self.announce(Arc::new(procedure), Some(grant), fx);
+    }
+
+    /// A procedure with its first callee. Where it takes the place of another, clients must be able to tell
+    /// the two apart, so the id is not the `old` one.
+    fn new_procedure(
+        &mut self,
+        key: Key,
+        invoke: InvokePolicy,
+        callee: Callee,
+        old: Option<RegistrationId>,
+    ) -> Procedure {
+        let realm = self.realm(key.realm);
+        let hash = realm.hasher.hash(key.policy, &key.uri);
+        let taken = &mut realm.dealer.taken;
+        let id = RegistrationId(
+            realm
+                .hasher
+                .free_id(hash, |id| taken.contains(&RegistrationId(id))),
+        );
+        taken.insert(id);
+        if let Some(old) = old {
+            taken.remove(&old);
+        }
+        Procedure {
+            key,
+            registration: id,
+            invoke,
+            callees: vec![callee],
+            turn: Arc::new(AtomicUsize::new(0)),
+        }
+    }
+
+    /// A session serves the key no longer.
+    pub(crate) fn own_unregister(
+        &mut self,
+        key: &Key,
+        (registration, callee): (RegistrationId, SessionRef),
+        token: Option<Token>,
+        fx: &mut Effects,
+    ) {
+        let held = self
+            .realm(key.realm)
+            .dealer
+            .owned
+            .get(key.policy, &key.uri)
+            .cloned();
+        let grant = token.map(|token| Grant {
+            to: callee.shard,
+            token,
+        });
+        let procedure = match held {
+            Some(old) if old.registration == registration && serves(&old, callee) => {
+                Arc::new(without_callee(&old, callee))
+            }
+            // Another session took it over. Who waits is told when all shards know.
+            _ if grant.is_none() => return,
+            Some(other) => other,
+            // And that one is gone as well: say so once more.
+            None => Arc::new(Procedure {
+                key: key.clone(),
+                registration: RegistrationId::default(),
+                invoke: InvokePolicy::Single,
+                callees: Vec::new(),
+                turn: Arc::default(),
+            }),
+        };
+        self.announce(procedure, grant, fx);
+    }
+
+    /// Takes a change in, and makes it known to all shards.
+    fn announce(&mut self, procedure: Arc<Procedure>, grant: Option<Grant>, fx: &mut Effects) {
+        let dealer = &mut self.realm(procedure.key.realm).dealer;
+        if procedure.callees.is_empty() {
+            dealer.taken.remove(&procedure.registration);
+        }
+        store(dealer, &procedure, |dealer| &mut dealer.owned);
+        self.post_all(&PeerMessage::Procedure { procedure, grant }, fx);
+    }
+}
+
+/// Takes a procedure into a table, or out of it where nobody serves it any more.
+pub(super) fn store(
+    dealer: &mut Dealer,
+    procedure: &Arc<Procedure>,
+    table: impl FnOnce(&mut Dealer) -> &mut PatternMap<Arc<Procedure>>,
+) {
+    let key = &procedure.key;
+    if procedure.callees.is_empty() {
+        table(dealer).remove(key.policy, &key.uri);
+    } else {
+        table(dealer).insert(key.policy, &key.uri, Arc::clone(procedure));
+    }
+}
+
+/// Whether one more callee fits to those there are.
+fn check_shared(procedure: &Procedure, invoke: InvokePolicy) -> Result<(), &'static str> {
+    match (procedure.invoke, invoke) {
+        (InvokePolicy::Single, _) => Err(uri::PROCEDURE_ALREADY_EXISTS),
+        (held, asked) if held != asked => Err(uri::PROCEDURE_EXISTS_WITH_DIFFERENT_POLICY),
+        _ => Ok(()),
+    }
+}
+
+fn serves(procedure: &Procedure, callee: SessionRef) -> bool {
+    procedure.callees.iter().any(|held| held.session == callee)
+}
+
+fn with_callee(procedure: &Procedure, callee: Callee) -> Procedure {
+    let mut callees = procedure.callees.clone();
+    if !serves(procedure, callee.session) {
+        callees.push(callee);
+    }
+    Procedure {
+        callees,
+        ..procedure.shallow()
+    }
+}
+
+fn without_callee(procedure: &Procedure, callee: SessionRef) -> Procedure {
+    let callees = procedure
+        .callees
+        .iter()
+        .filter(|held| held.session != callee)
+        .copied()
+        .collect();
+    Procedure {
+        callees,
+        ..procedure.shallow()
+    }
+}
+
+impl Procedure {
+    /// All but the callees.
+    fn shallow(&self) -> Self {
+        Self {
+            key: self.key.clone(),
+            registration: self.registration,
+            invoke: self.invoke,
+            callees: Vec::new(),
+            turn: Arc::clone(&self.turn),
+        }
+    }
+}
