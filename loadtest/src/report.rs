@@ -45,7 +45,7 @@ pub(crate) struct SlowReaders {
 pub(crate) struct Phase {
     pub(crate) name: &'static str,
     pub(crate) seconds: f64,
-    /// What is counted, in the plural: deliveries, calls, sessions.
+    /// What is counted, in the plural: deliveries, calls, sessions; empty where nothing is.
     pub(crate) unit: &'static str,
     pub(crate) count: u64,
     pub(crate) per_second: f64,
@@ -145,10 +145,10 @@ impl Phase {
             per_second,
             ..
         } = self;
-        write!(
-            out,
-            "\n{name:<10} {seconds:.2} s   {count} {unit}   {per_second:.0}/s"
-        )?;
+        write!(out, "\n{name:<10} {seconds:.2} s")?;
+        if !unit.is_empty() {
+            write!(out, "   {count} {unit}   {per_second:.0}/s")?;
+        }
         match self.asked_per_second {
             Some(asked) => writeln!(out, "   (asked for {asked:.0}/s)")?,
             None => writeln!(out)?,

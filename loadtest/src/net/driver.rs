@@ -276,7 +276,10 @@ impl Driver {
                 }
                 Stage::Joining | Stage::Open | Stage::Leaving => match conn.wire.next(buf)? {
                     None => return Ok(()),
-                    Some(Incoming::Message(message)) => self.message(handler, id, message, now)?,
+                    Some(Incoming::Message(bytes)) => {
+                        let message = conn.wire.decode(&bytes)?;
+                        self.message(handler, id, message, now)?;
+                    }
                     Some(Incoming::Pong(frame)) => self.io.write(id, &frame),
                     Some(Incoming::Other) => {}
                     Some(Incoming::Close(why)) => bail!(why),

@@ -27,7 +27,8 @@ enum Decoder {
 
 /// What a frame brought.
 pub(super) enum Incoming {
-    Message(Message),
+    /// One message, to be given to [`Wire::decode`].
+    Message(Bytes),
     /// To be sent back as it is.
     Pong(Bytes),
     /// Nothing to do.
@@ -50,17 +51,18 @@ impl Wire {
     /// Takes the next frame off the front of `buf`.
     pub(super) fn next(&mut self, buf: &mut BytesMut) -> anyhow::Result<Option<Incoming>> {
         Ok(match &mut self.decoder {
-            Decoder::WebSocket(decoder) => match decoder.next(buf)? {
-                Some(frame) => Some(of_websocket(self.format, frame)?),
-                None => None,
-            },
+            Decoder::WebSocket(decoder) => decoder.next(buf)?.map(of_websocket),
             Decoder::RawSocket(decoder) => match decoder.next(buf)? {
-                Some(rawsocket::Incoming::Message(bytes)) => Some(message(self.format, &bytes)?),
+                Some(rawsocket::Incoming::Message(bytes)) => Some(Incoming::Message(bytes)),
                 Some(rawsocket::Incoming::Ping(data)) => Some(Incoming::Pong(rawsocket::pong(&data)?)),
                 Some(rawsocket::Incoming::Pong(_)) => Some(Incoming::Other),
                 None => None,
             },
         })
+    }
+
+    pub(super) fn decode(&self, message: &Bytes) -> anyhow::Result<Message> {
+        decode(self.format, message, &Limits::default()).context("decoding a message")
     }
 
     /// The frame of a message that is no longer than RawSocket allows; nothing is sent otherwise.
@@ -75,9 +77,9 @@ impl Wire {
     }
 }
 
-fn of_websocket(format: Format, frame: websocket::Incoming) -> anyhow::Result<Incoming> {
-    Ok(match frame {
-        websocket::Incoming::Text(bytes) | websocket::Incoming::Binary(bytes) => message(format, &bytes)?,
+fn of_websocket(frame: websocket::Incoming) -> Incoming {
+    match frame {
+        websocket::Incoming::Text(bytes) | websocket::Incoming::Binary(bytes) => Incoming::Message(bytes),
         // The key hides nothing here: the payload is the router's own.
         websocket::Incoming::Ping(data) => {
             Incoming::Pong(client_frame(OpCode::Control(Control::Pong), &data, [0; 4]))
@@ -87,12 +89,7 @@ fn of_websocket(format: Format, frame: websocket::Incoming) -> anyhow::Result<In
             Some(close) => format!("the router closed the WebSocket: {} {}", close.code, close.reason),
             None => "the router closed the WebSocket".to_owned(),
         }),
-    })
-}
-
-fn message(format: Format, bytes: &Bytes) -> anyhow::Result<Incoming> {
-    let message = decode(format, bytes, &Limits::default()).context("decoding a message")?;
-    Ok(Incoming::Message(message))
+    }
 }
 
 fn payload_len(message: &Message) -> usize {

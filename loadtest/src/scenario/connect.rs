@@ -21,7 +21,7 @@ pub(crate) fn run(options: &Connect) -> anyhow::Result<Report> {
 
     let connect = storm.phase(
         &mut stage,
-        "connect",
+        ("connect", "sessions"),
         options.common.setup_timeout,
         |storm, io| io.len() == storm.count && io.opening() == 0,
     )?;
@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Connect) -> anyhow::Result<Report> {
     if options.subscribe != Topics::None {
         storm.subscribe(&mut stage, options.subscribe)?;
     }
-    let mut idle = storm.phase(&mut stage, "idle", options.idle, |_, _| false)?;
+    let mut idle = storm.phase(&mut stage, ("idle", ""), options.idle, |_, _| false)?;
     if let (Some(router), Some(empty)) = (&mut idle.router, empty) {
         let grown = router.rss_after as f64 - empty as f64;
         router.rss_per_session = Some(grown / (storm.opened.max(1)) as f64);
@@ -51,6 +51,7 @@ pub(crate) fn run(options: &Connect) -> anyhow::Result<Report> {
 struct Storm {
     count: usize,
     at_once: usize,
+    rate: Option<f64>,
     pace: Option<Pace>,
     formats: Vec<Format>,
     latencies: Latencies,
@@ -68,6 +69,7 @@ impl Storm {
         Self {
             count: options.sessions as usize,
             at_once: options.common.connecting as usize,
+            rate: options.rate,
             pace: options.rate.map(|rate| Pace::new(rate, now)),
             formats: stage.formats.clone(),
             latencies: Latencies::new(),
@@ -82,10 +84,11 @@ impl Storm {
     fn phase(
         &mut self,
         stage: &mut Stage<'_>,
-        name: &'static str,
+        (name, unit): (&'static str, &'static str),
         time: Duration,
         mut done: impl FnMut(&Self, &Io) -> bool,
     ) -> anyhow::Result<Phase> {
+        stage.say(&format!("{name}: up to {time:?}"));
         self.latencies.clear();
         let before = self.opened;
         let until = stage.after(time);
@@ -98,9 +101,9 @@ impl Storm {
             done(storm, io)
         })?;
         let counted = Counted {
-            unit: "sessions",
+            unit,
             count: self.opened - before,
-            asked_per_second: None,
+            asked_per_second: self.rate.filter(|_| !unit.is_empty()),
         };
         Ok(meter.finish(name, stage.driver.io.now(), &counted, &self.latencies))
     }

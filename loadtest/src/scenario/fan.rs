@@ -153,6 +153,7 @@ impl Fan {
         time: std::time::Duration,
         asked: Option<f64>,
     ) -> anyhow::Result<Phase> {
+        stage.say(&format!("{name}: up to {time:?}"));
         self.latencies.clear();
         let before = self.delivered;
         let until = stage.after(time);
@@ -179,6 +180,7 @@ impl Fan {
     pub(super) fn drain(&mut self, stage: &mut Stage<'_>) -> anyhow::Result<()> {
         self.mode = Mode::Silent;
         self.last_delivery = stage.driver.io.now();
+        stage.say("waiting for what is under way");
         let patience = stage.common.patience.as_nanos() as u64;
         stage.driver.run(self, u64::MAX, |fan, io| {
             fan.failure.is_some() || fan.outstanding() == 0 || fan.is_stalled(io.now(), patience)

@@ -6,6 +6,7 @@ mod fanout;
 mod rpc;
 mod slow;
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -74,7 +75,15 @@ impl<'a> Stage<'a> {
         self.driver.io.now() + time.as_nanos() as u64
     }
 
+    /// Tells whoever waits what is going on.
+    fn say(&self, what: &str) {
+        if std::io::stderr().is_terminal() {
+            eprintln!("... {what}");
+        }
+    }
+
     fn open<H: Handler>(&mut self, handler: &mut H, count: u64) -> anyhow::Result<()> {
+        self.say(&format!("opening {}", counted(count, "session")));
         let how_many = (count as usize, self.common.connecting as usize);
         self.driver
             .open(handler, &self.formats, how_many, self.common.setup_timeout)

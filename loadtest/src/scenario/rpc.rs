@@ -145,6 +145,7 @@ impl Calls {
         time: Duration,
         asked_per_second: Option<f64>,
     ) -> anyhow::Result<Phase> {
+        stage.say(&format!("{name}: up to {time:?}"));
         self.latencies.clear();
         let before = self.answered;
         let until = stage.after(time);
@@ -170,6 +171,7 @@ impl Calls {
     fn drain(&mut self, stage: &mut Stage<'_>) -> anyhow::Result<()> {
         self.calling = false;
         self.last_answer = stage.driver.io.now();
+        stage.say("waiting for what is under way");
         let patience = stage.common.patience.as_nanos() as u64;
         stage.driver.run(self, u64::MAX, |calls, io| {
             calls.failure.is_some() || calls.open() == 0 || calls.is_stalled(io.now(), patience)

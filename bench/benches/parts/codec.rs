@@ -1,0 +1,78 @@
+//! Messages to and from bytes.
+
+use std::hint::black_box;
+
+use bytes::BytesMut;
+use criterion::{BenchmarkId, Criterion, Throughput};
+use crosspoint_bench::messages::{URI, call, encoded, payload, publish};
+use crosspoint_codec::{Limits, decode, encode_event, transcode};
+use crosspoint_core::ids::{PublicationId, SubscriptionId};
+use crosspoint_core::options::EventDetails;
+use crosspoint_core::payload::Format;
+
+use crate::SIZES;
+
+pub(crate) fn bench(criterion: &mut Criterion) {
+    decode_envelope(criterion);
+    encode_events(criterion);
+    translate(criterion);
+}
+
+fn decode_envelope(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("decode");
+    let limits = Limits::default();
+    for format in Format::ALL {
+        let messages = [
+            ("publish", publish(URI, payload(format, 128))),
+            ("call", call(1, payload(format, 128))),
+        ];
+        for (name, message) in messages {
+            let bytes = encoded(format, &message);
+            group.bench_function(BenchmarkId::new(name, format.name()), |bencher| {
+                bencher.iter(|| decode(format, black_box(&bytes), &limits));
+            });
+        }
+    }
+    group.finish();
+}
+
+fn encode_events(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("encode_event");
+    for format in Format::ALL {
+        for size in SIZES {
+            let payload = payload(format, size);
+            let details = EventDetails::default();
+            let mut out = BytesMut::with_capacity(2 * size + 128);
+            group.throughput(Throughput::Bytes(size as u64));
+            group.bench_function(BenchmarkId::new(format.name(), size), |bencher| {
+                bencher.iter(|| {
+                    out.clear();
+                    let ids = (SubscriptionId(1 << 52), PublicationId(1 << 51));
+                    encode_event(format, ids.0, ids.1, &details, black_box(&payload), &mut out);
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+fn translate(criterion: &mut Criterion) {
+    let ways = [
+        (Format::Json, Format::MsgPack),
+        (Format::MsgPack, Format::Json),
+        (Format::MsgPack, Format::Cbor),
+        (Format::Cbor, Format::Json),
+    ];
+    let mut group = criterion.benchmark_group("transcode");
+    for (from, to) in ways {
+        for size in SIZES {
+            let payload = payload(from, size);
+            group.throughput(Throughput::Bytes(size as u64));
+            let way = format!("{}-{}", from.name(), to.name());
+            group.bench_function(BenchmarkId::new(way, size), |bencher| {
+                bencher.iter(|| transcode(black_box(&payload), to));
+            });
+        }
+    }
+    group.finish();
+}
