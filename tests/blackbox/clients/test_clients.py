@@ -26,9 +26,9 @@ EVERYWHERE = [(transport, name) for transport in ("websocket", "rawsocket") for 
 WEBSOCKET = EVERYWHERE[:3]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def peers(router: Router) -> Iterator[Peers]:
-    """The test's own sessions, and the helper's."""
+    """Where to connect; and the helper's session, beside all clients of a router."""
     peers = Peers(config.addresses(router.ports), "rawsocket", CBOR, router.shards)
     Helper(peers)
     yield peers

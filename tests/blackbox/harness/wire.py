@@ -4,6 +4,7 @@ They are written by hand, so that a test can also send what no well-behaved clie
 """
 
 import base64
+import contextlib
 import os
 import socket
 import struct
@@ -100,7 +101,9 @@ class Connection:
         self.sock.close()
 
     def close(self) -> None:
-        """Ends the connection without a closing handshake."""
+        """Ends the connection without a closing handshake, also under a thread that reads from it."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
         self.sock.close()
 
 
@@ -195,6 +198,8 @@ class WebSocket(Connection):
             elif opcode == PONG:
                 self.pongs.append(payload)
             elif opcode == CLOSE:
+                with contextlib.suppress(Closed):
+                    self.send_frame(CLOSE, payload[:2])
                 code = struct.unpack(">H", payload[:2])[0] if payload else None
                 raise Closed(code, payload[2:].decode())
             else:
