@@ -59,7 +59,7 @@ impl Meter {
         name: &'static str,
         now: u64,
         counted: &Counted,
-        latencies: &Latencies,
+        (latencies, lag): (&Latencies, &Latencies),
     ) -> Phase {
         let seconds = now.saturating_sub(self.started) as f64 / 1e9;
         let Counted {
@@ -87,6 +87,7 @@ impl Meter {
             per_second: count as f64 / seconds.max(1e-9),
             asked_per_second,
             latency: latencies.summary(),
+            lag: lag.summary(),
             router,
             own_cpu_seconds: own_cpu_ns().saturating_sub(self.own_cpu) as f64 / 1e9,
         }

@@ -52,6 +52,8 @@ pub(crate) struct Phase {
     /// How often a second was asked for, if it was.
     pub(crate) asked_per_second: Option<f64>,
     pub(crate) latency: Option<Summary>,
+    /// How much later than due this program sent; part of the latency, which counts from the time due.
+    pub(crate) lag: Option<Summary>,
     /// The router, where `--pid` names it.
     pub(crate) router: Option<RouterUse>,
     /// CPU seconds of this program.
@@ -153,19 +155,10 @@ impl Phase {
             Some(asked) => writeln!(out, "   (asked for {asked:.0}/s)")?,
             None => writeln!(out)?,
         }
-        if let Some(latency) = self.latency {
-            write!(out, "  latency  ")?;
-            let columns = [
-                ("p50", latency.p50_us),
-                ("p90", latency.p90_us),
-                ("p99", latency.p99_us),
-                ("p99.9", latency.p99_9_us),
-                ("max", latency.max_us),
-            ];
-            for (name, micros) in columns {
-                write!(out, "{name} {}   ", Micros(micros))?;
+        for (what, summary) in [("latency", self.latency), ("sent late", self.lag)] {
+            if let Some(summary) = summary {
+                writeln!(out, "  {what:<10}{}", Percentiles(summary))?;
             }
-            writeln!(out)?;
         }
         if let Some(router) = self.router {
             router.write_text(out, self)?;
@@ -173,7 +166,7 @@ impl Phase {
         let share = self.own_cpu_seconds / seconds * 100.0;
         writeln!(
             out,
-            "  harness  {:.2} CPU s, {share:.0} % of a core",
+            "  harness   {:.2} CPU s, {share:.0} % of a core",
             self.own_cpu_seconds
         )
     }
@@ -184,7 +177,7 @@ impl RouterUse {
         let share = self.cpu_seconds / phase.seconds * 100.0;
         write!(
             out,
-            "  router   {:.2} CPU s, {share:.0} % of a core",
+            "  router    {:.2} CPU s, {share:.0} % of a core",
             self.cpu_seconds
         )?;
         if let Some(each) = self.cpu_us_per_unit {
@@ -199,6 +192,26 @@ impl RouterUse {
             Some(bytes) => writeln!(out, "   {:.2} KiB per session", bytes / 1024.0),
             None => writeln!(out),
         }
+    }
+}
+
+struct Percentiles(Summary);
+
+impl fmt::Display for Percentiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(summary) = self;
+        let columns = [
+            ("p50", summary.p50_us),
+            ("p90", summary.p90_us),
+            ("p99", summary.p99_us),
+            ("p99.9", summary.p99_9_us),
+            ("max", summary.max_us),
+        ];
+        for (place, (name, micros)) in columns.into_iter().enumerate() {
+            let gap = if place > 0 { "   " } else { "" };
+            write!(f, "{gap}{name} {}", Micros(micros))?;
+        }
+        Ok(())
     }
 }
 

@@ -212,3 +212,21 @@ fn hello_details() -> Dict {
         )
         .with("roles", roles)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn many_connections_come_from_several_addresses() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        for (source, expected) in [(0, "127.0.0.1"), (1, "127.0.0.2"), (300, "127.0.1.45")] {
+            let _stream = connect(address, source).unwrap();
+            let (_, peer) = listener.accept().unwrap();
+            assert_eq!(peer.ip().to_string(), expected);
+        }
+    }
+}

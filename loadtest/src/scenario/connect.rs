@@ -55,6 +55,8 @@ struct Storm {
     pace: Option<Pace>,
     formats: Vec<Format>,
     latencies: Latencies,
+    /// How much later than due connections were begun (open loop).
+    lag: Latencies,
     opened: u64,
     subscribed: u64,
     /// Connections that ended, before or after their session opened.
@@ -73,6 +75,7 @@ impl Storm {
             pace: options.rate.map(|rate| Pace::new(rate, now)),
             formats: stage.formats.clone(),
             latencies: Latencies::new(),
+            lag: Latencies::new(),
             opened: 0,
             subscribed: 0,
             failed: 0,
@@ -90,6 +93,7 @@ impl Storm {
     ) -> anyhow::Result<Phase> {
         stage.say(&format!("{name}: up to {time:?}"));
         self.latencies.clear();
+        self.lag.clear();
         let before = self.opened;
         let until = stage.after(time);
         let mut meter = Meter::start(&stage.probe, stage.driver.io.now());
@@ -105,7 +109,8 @@ impl Storm {
             count: self.opened - before,
             asked_per_second: self.rate.filter(|_| !unit.is_empty()),
         };
-        Ok(meter.finish(name, stage.driver.io.now(), &counted, &self.latencies))
+        let latencies = (&self.latencies, &self.lag);
+        Ok(meter.finish(name, stage.driver.io.now(), &counted, latencies))
     }
 
     fn subscribe(&mut self, stage: &mut Stage<'_>, topics: Topics) -> anyhow::Result<()> {
@@ -159,7 +164,10 @@ impl Handler for Storm {
         while io.len() < self.count && self.failure.is_none() {
             let begun = match &mut self.pace {
                 Some(pace) => match pace.take(now) {
-                    Some(due) => due,
+                    Some(due) => {
+                        self.lag.record(now - due);
+                        due
+                    }
                     None => return Some(pace.next()),
                 },
                 None if io.opening() < self.at_once => now,

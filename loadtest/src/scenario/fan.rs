@@ -61,6 +61,8 @@ pub(super) struct Fan {
     turn: usize,
     subscribed: u64,
     latencies: Latencies,
+    /// How much later than due publications were sent (open loop).
+    lag: Latencies,
     /// Events that readers received, each once.
     delivered: u64,
     published: u64,
@@ -85,6 +87,13 @@ struct Publisher {
 impl Fan {
     /// Opens and subscribes all sessions.
     pub(super) fn set_up(stage: &mut Stage<'_>, crowd: Crowd, size: u64) -> anyhow::Result<Self> {
+        /// For each pair there are some tens of octets.
+        const PAIRS_MAX: u64 = 100_000_000;
+        let pairs = crowd.publishers * (crowd.readers + crowd.slow);
+        ensure!(
+            pairs <= PAIRS_MAX,
+            "{pairs} pairs of publisher and subscriber are too many to check"
+        );
         let streams = vec![Sequence::default(); crowd.publishers as usize];
         let subscribers = (crowd.readers + crowd.slow) as usize;
         let mut fan = Self {
@@ -98,6 +107,7 @@ impl Fan {
             turn: 0,
             subscribed: 0,
             latencies: Latencies::new(),
+            lag: Latencies::new(),
             delivered: 0,
             published: 0,
             last_delivery: 0,
@@ -155,6 +165,7 @@ impl Fan {
     ) -> anyhow::Result<Phase> {
         stage.say(&format!("{name}: up to {time:?}"));
         self.latencies.clear();
+        self.lag.clear();
         let before = self.delivered;
         let until = stage.after(time);
         let patience = stage.common.patience.as_nanos() as u64;
@@ -173,7 +184,7 @@ impl Fan {
             asked_per_second: asked.map(|rate| rate * self.crowd.readers as f64),
         };
         let now = stage.driver.io.now();
-        Ok(meter.finish(name, now, &counted, &self.latencies))
+        Ok(meter.finish(name, now, &counted, (&self.latencies, &self.lag)))
     }
 
     /// Stops publishing, waits for what is under way, and counts what did not arrive.
@@ -324,12 +335,14 @@ impl Handler for Fan {
                 while io.queued(ConnId(self.turn)) < QUEUE_MAX
                     && let Some(due) = pace.take(now)
                 {
+                    self.lag.record(now - due);
                     self.publish(io, self.turn, due);
                     self.turn = (self.turn + 1) % self.publishers.len();
                 }
                 let next = pace.next();
                 self.mode = Mode::Open(pace);
-                Some(next.max(now + 1))
+                // What is overdue waits for the connection to become writable, not for a time.
+                (next > now).then_some(next)
             }
         }
     }

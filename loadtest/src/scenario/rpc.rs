@@ -58,6 +58,8 @@ struct Calls {
     /// Whether answered calls are followed by others.
     calling: bool,
     latencies: Latencies,
+    /// How much later than due calls were made (open loop).
+    lag: Latencies,
     called: u64,
     answered: u64,
     last_answer: u64,
@@ -96,6 +98,7 @@ impl Calls {
             pace: None,
             calling: false,
             latencies: Latencies::new(),
+            lag: Latencies::new(),
             called: 0,
             answered: 0,
             last_answer: 0,
@@ -147,6 +150,7 @@ impl Calls {
     ) -> anyhow::Result<Phase> {
         stage.say(&format!("{name}: up to {time:?}"));
         self.latencies.clear();
+        self.lag.clear();
         let before = self.answered;
         let until = stage.after(time);
         let patience = stage.common.patience.as_nanos() as u64;
@@ -164,7 +168,8 @@ impl Calls {
             count: self.answered - before,
             asked_per_second,
         };
-        Ok(meter.finish(name, stage.driver.io.now(), &counted, &self.latencies))
+        let latencies = (&self.latencies, &self.lag);
+        Ok(meter.finish(name, stage.driver.io.now(), &counted, latencies))
     }
 
     /// Makes no more calls, waits for answers, and counts those that did not come.
@@ -323,11 +328,13 @@ impl Handler for Calls {
         while self.open() < OPEN_MAX
             && let Some(due) = pace.take(now)
         {
+            self.lag.record(now - due);
             self.call(io, self.turn, due);
             self.turn = (self.turn + 1) % self.callers.len();
         }
         self.pace = Some(pace);
-        Some(pace.next().max(now + 1))
+        // What is overdue waits for an answer, not for a time.
+        Some(pace.next()).filter(|next| *next > now)
     }
 }
 

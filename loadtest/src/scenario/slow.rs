@@ -1,5 +1,7 @@
 //! A fan-out in which some subscribers stop reading.
 
+use std::time::Duration;
+
 use super::fan::{Crowd, Fan, Mode};
 use super::{Stage, counted};
 use crate::cli::Slow;
@@ -13,9 +15,10 @@ pub(crate) fn run(options: &Slow) -> anyhow::Result<Report> {
         slow: options.slow,
     };
     let common = &options.common;
+    let pause = common.or_quick(options.pause, Duration::from_secs(2));
     let mut stage = Stage::new(common, crowd.total())?;
     let mut fan = Fan::set_up(&mut stage, crowd, options.size)?;
-    let mut report = Report::new("slow", title(options));
+    let mut report = Report::new("slow", title(options, pause));
     let asked = Some(options.rate);
 
     let now = stage.driver.io.now();
@@ -25,7 +28,6 @@ pub(crate) fn run(options: &Slow) -> anyhow::Result<Report> {
     for conn in fan.slow_conns() {
         stage.driver.io.pause(conn);
     }
-    let pause = common.or_quick(options.pause, std::time::Duration::from_secs(2));
     report.push(fan.phase(&mut stage, "stopped", pause, asked)?);
     for conn in fan.slow_conns() {
         stage.driver.resume(&mut fan, conn);
@@ -44,10 +46,10 @@ pub(crate) fn run(options: &Slow) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-fn title(options: &Slow) -> String {
+fn title(options: &Slow, pause: Duration) -> String {
     let readers = counted(options.subscribers, "subscriber");
     format!(
         "1 publisher -> {readers} that read and {} that stop for {:?}, {} octets, {} publications/s, open loop",
-        options.slow, options.pause, options.size, options.rate
+        options.slow, pause, options.size, options.rate
     )
 }
