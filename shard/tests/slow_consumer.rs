@@ -5,7 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use crosspoint_shard::{FRAME_COST, PauseReason, ShardConfig, SlowConsumer};
+use crosspoint_core::ids::ShardId;
+use crosspoint_shard::{FRAME_COST, MeshLimits, PauseReason, SLICE, ShardConfig, SlowConsumer};
 use serde_json::{Value, json};
 use support::{Peer, World};
 
@@ -101,6 +102,35 @@ fn replies_that_nobody_reads_pause_the_reader_and_then_close_the_connection() {
     }
     assert!(sent * FRAME_COST <= 2 * LIMIT, "{sent} replies were held");
     assert_eq!(world.shards[0].counters().closed_slow.get(), 1);
+}
+
+#[test]
+fn readers_pause_while_another_shard_is_behind() {
+    let limits = MeshLimits {
+        envelopes: 4,
+        bytes: 50_000,
+    };
+    let mut world = World::with_mesh(2, &ShardConfig::default(), limits);
+    let (publisher, bystander, subscriber) = (world.join(0), world.join(0), world.join(1));
+    world.ask(&subscriber, &json!([32, 1, {}, "com.topic"]));
+    let mut sent = 0;
+    while world.shards[0].pause(publisher.conn).is_none() {
+        sent += 1;
+        world.give(
+            &publisher,
+            &json!([16, sent, {}, "com.topic", ["x".repeat(1000)]]),
+        );
+        world.shards[0].flush(SLICE);
+    }
+    assert!((30..60).contains(&sent), "{sent} kilobytes were posted");
+    assert_eq!(
+        world.shards[0].pause(bystander.conn),
+        Some(PauseReason::Mailbox(ShardId(1)))
+    );
+    assert!(world.shards[0].counters().pauses_mailbox.get() >= 2);
+    world.run();
+    assert_eq!(world.shards[0].pause(publisher.conn), None);
+    assert_eq!(subscriber.received().len(), sent);
 }
 
 #[test]

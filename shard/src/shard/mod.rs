@@ -47,7 +47,9 @@ pub use flush::Flushed;
 /// A shard as the tasks of its executor share it. Nothing may be awaited while it is borrowed.
 pub type ShardRc = Rc<RefCell<Shard>>;
 
-/// See the [module](self).
+/// One core's part of the router: its connections, the rules, and what waits to be written or posted.
+///
+/// It does no I/O of its own and waits for nothing; whoever owns it calls it.
 pub struct Shard {
     me: ShardId,
     router: Router,

@@ -219,15 +219,22 @@ impl World {
         peer.answer()
     }
 
-    /// Runs all shards in turn until none has sent anything in a whole round.
+    /// Runs all shards in turn until none has sent anything in a whole round, or holds anything back.
     pub fn run(&mut self) {
         loop {
             let before = self.batches();
+            let mut held = false;
             for (shard, mailbox) in self.shards.iter_mut().zip(&mut self.mailboxes) {
                 while shard.take_mail(mailbox, SLICE) {}
-                while shard.flush(SLICE) == Flushed::More {}
+                held |= loop {
+                    match shard.flush(SLICE) {
+                        Flushed::All => break false,
+                        Flushed::More => {}
+                        Flushed::Held => break true,
+                    }
+                };
             }
-            if self.batches() == before {
+            if !held && self.batches() == before {
                 return;
             }
         }
