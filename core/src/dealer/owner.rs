@@ -50,7 +50,7 @@ impl Router {
     }
 
     /// A procedure with its first callee. Where it takes the place of another, clients must be able to tell
-    /// the two apart, so the id is not the `old` one.
+    /// the two apart, so the id is the next after the `old` one: with takeovers to and fro none comes back.
     fn new_procedure(
         &mut self,
         key: Key,
@@ -61,11 +61,11 @@ impl Router {
         let realm = self.realm(key.realm);
         let hash = realm.hasher.hash(key.policy, &key.uri);
         let taken = &mut realm.dealer.taken;
-        let id = RegistrationId(
-            realm
-                .hasher
-                .free_id(hash, |id| taken.contains(&RegistrationId(id))),
-        );
+        let first = old.map_or(hash, |old| old.0);
+        let id = realm
+            .hasher
+            .free_id(first, |id| taken.contains(&RegistrationId(id)));
+        let id = RegistrationId(id);
         taken.insert(id);
         if let Some(old) = old {
             taken.remove(&old);

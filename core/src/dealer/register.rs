@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ahash::HashMap;
+use smallvec::SmallVec;
 
 use super::owner::store;
 use super::{Callee, Procedure};
@@ -91,7 +92,7 @@ impl Router {
             key: key.clone(),
             registration: None,
             revoked: false,
-            given_up: None,
+            given_up: SmallVec::new(),
             waiting_for: self.shards,
         };
         self.pending.insert(token, Pending::Register(pending));
@@ -152,7 +153,7 @@ impl Router {
             return self.post_unregister(key, (registration, callee), None, fx);
         };
         session.registering -= 1;
-        if given_up != Some(registration) {
+        if !given_up.contains(&registration) {
             session.registrations.insert(registration, key);
         }
         fx.send(
@@ -230,7 +231,7 @@ impl Router {
     fn give_up_pending(&mut self, (key, registration): (&Key, RegistrationId), callee: SessionRef) {
         for pending in self.pending_registers(callee) {
             if pending.key == *key {
-                pending.given_up = Some(registration);
+                pending.given_up.push(registration);
             }
         }
     }

@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ahash::{HashMap, RandomState};
+use smallvec::SmallVec;
 
 use crate::broker::Broker;
 use crate::config::{Access, RealmConfig, RouterConfig};
@@ -95,8 +96,8 @@ pub(crate) struct PendingRegister {
     pub(crate) registration: Option<RegistrationId>,
     /// Set if another session took the registration over before this one was granted.
     pub(crate) revoked: bool,
-    /// Set if the session, which had this registration by an earlier request, gave it up after this one.
-    pub(crate) given_up: Option<RegistrationId>,
+    /// Registrations of this key that the session, which had them by earlier requests, gave up after this one.
+    pub(crate) given_up: SmallVec<[RegistrationId; 1]>,
     pub(crate) waiting_for: u16,
 }
 
