@@ -15,7 +15,7 @@ from harness.serializers import CBOR
 
 HERE = Path(__file__).parent
 JS = HERE.parent / "js"
-SECONDS = 60  # a scenario takes about two; the limit is for one that hangs
+SECONDS = 40  # a scenario takes about two; the limit is for one that hangs
 
 PYTHON = ["subscribe", "publish_options", "call", "errors", "progress", "cancel", "timeout", "killed_peer", "leave"]
 JAVASCRIPT = [step for step in PYTHON if step != "publish_options"]

@@ -159,6 +159,19 @@ def test_SZ_011_widths_of_integers(transports: Peers, number: bytes) -> None:
     session.expect(m.SUBSCRIBED, 1, ...)
 
 
+@pytest.mark.parametrize("serializer", [MSGPACK, CBOR], ids=lambda serializer: serializer.name)
+def test_ids_as_floats(transports: Peers, serializer: Serializer) -> None:
+    """Ids above 2^32 may come as floats: JavaScript's binary serializers send them so (protocol section 12, row 31)."""
+    session = transports.join(serializer=serializer)
+    subscription = session.subscribe(transports.uri("topic"))
+    request = float(1 << 40)
+    session.send(m.UNSUBSCRIBE, request, float(subscription))
+    session.expect(m.UNSUBSCRIBED, 1 << 40)
+    session.publish_ack(transports.uri("topic"), eligible=[float(session.id)])
+    session.send(m.SUBSCRIBE, 1.5, {}, transports.uri("topic"))
+    session.expect_violation()
+
+
 @pytest.mark.parametrize("serializer", [JSON, MSGPACK, CBOR], ids=lambda serializer: serializer.name)
 def test_SZ_012_trailing_octets(transports: Peers, serializer: Serializer) -> None:
     """Octets behind a message are a violation."""

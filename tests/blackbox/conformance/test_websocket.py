@@ -198,8 +198,8 @@ def test_connection_is_closed_after_close(websocket: Peers) -> None:
     """After the closing handshake the router ends the connection."""
     session = websocket.join()
     session.transport.send_frame(CLOSE, b"")
-    session.expect_closed()
-    session.expect_closed()
+    session.expect_closed(keep=True)
+    assert session.expect_closed().code is None
 
 
 @pytest.mark.parametrize("request_line", ["GET /nowhere HTTP/1.1", "POST /ws HTTP/1.1"])

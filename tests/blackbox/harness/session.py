@@ -50,11 +50,13 @@ class Session:
         assert fits, f"expected {list(pattern)!r}, got {message!r}"
         return message
 
-    def expect_closed(self, timeout: float = PATIENCE) -> Closed:
-        """The connection is closed by the router, with no message before that."""
+    def expect_closed(self, keep: bool = False) -> Closed:
+        """The connection is closed by the router, with no message before that; `keep` leaves our side open."""
         try:
-            message = self.transport.recv_message(timeout)
+            message = self.transport.recv_message()
         except Closed as closed:
+            if not keep:
+                self.close()
             return closed
         raise AssertionError(f"expected the connection to be closed, got {message!r}")
 

@@ -13,6 +13,7 @@ from harness.wire import Address, Closed
 
 SESSIONS = 10_000
 SUBSCRIBERS = 1000
+ATTEMPTS = 3  # at a comparison of latencies, which other programs on the machine disturb
 OUTBOX_BYTES = 4 << 20  # the default limit of what may wait for one client
 
 
@@ -108,22 +109,27 @@ def test_slow_consumer(own_router, figure) -> None:
     """A subscriber that stops reading for 10 s delays nobody, and costs no more memory than its limit."""
     router = own_router(shards=2)
     peers = peers_of(router)
-    publisher, subscribers, stuck = peers.join(), peers.join_many(20), peers.join()
+    publisher, subscribers = peers.join(), peers.join_many(20)
     for subscriber in subscribers:
         subscriber.subscribe("com.topic")
     stream = Stream(publisher, subscribers)
     stream.run(1)
-    usual, before = stream.run(4), router.resident_bytes()
-    stuck.subscribe("com.topic")
-    with_stuck = stream.run(10)
-    grown = router.resident_bytes() - before
-    figure(
-        f"p99 of 20 subscribers: {usual * 1e3:.2f} ms; while another does not read: {with_stuck * 1e3:.2f} ms; "
-        f"memory grown by {grown / (1 << 20):.1f} MiB"
-    )
-    assert grown < OUTBOX_BYTES + (8 << 20)
-    assert with_stuck < 2 * usual + 0.002
-    with pytest.raises(Closed):
-        while True:
-            stuck.event()
+    for _ in range(ATTEMPTS):
+        usual, before = stream.run(4), router.resident_bytes()
+        stuck = peers.join()
+        stuck.subscribe("com.topic")
+        with_stuck = stream.run(10)
+        grown = router.resident_bytes() - before
+        figure(
+            f"p99 of 20 subscribers: {usual * 1e3:.2f} ms; while another does not read: {with_stuck * 1e3:.2f} ms; "
+            f"memory grown by {grown / (1 << 20):.1f} MiB"
+        )
+        assert grown < OUTBOX_BYTES + (8 << 20)
+        with pytest.raises(Closed):
+            while True:
+                stuck.event()
+        if with_stuck < 2 * usual:
+            break
+    else:
+        pytest.fail(f"p99 more than doubled in each of {ATTEMPTS} attempts")
     peers.close()
