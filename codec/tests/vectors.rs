@@ -2,6 +2,7 @@
 //!
 //! They are looked for at `CROSSPOINT_VECTORS`, or in `../shared/vectors` beside the workspace. Where neither is
 //! there the tests say so and pass, unless `CROSSPOINT_REQUIRE_VECTORS` is 1.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};

@@ -12,6 +12,9 @@ use super::{Limits, messages};
 use crate::error::{DecodeError, Malformed};
 use crate::read::{Keys, Reader, Token, TokenOf};
 
+/// Why decoding ends. Boxed, so that the results which everything here passes on are as small as what they hold.
+pub(super) type Refusal = Box<DecodeError>;
+
 /// The list of a message, and where in it reading has come to.
 pub(super) struct Envelope<'a, R: Reader<'a>> {
     pub(super) reader: R,
@@ -42,7 +45,7 @@ pub(super) struct Shape {
 
 impl<'a, R: Reader<'a>> Envelope<'a, R> {
     /// Reads the one message of `input`, over which `reader` was made.
-    pub(super) fn decode(mut reader: R, input: &'a Bytes, limits: Limits) -> Result<Message, DecodeError> {
+    pub(super) fn decode(mut reader: R, input: &'a Bytes, limits: Limits) -> Result<Message, Refusal> {
         let (code, scope) = begin(&mut reader)?;
         let shape = messages::shape(code).ok_or(DecodeError::UnknownType(code))?;
         let mut envelope = Self {
@@ -63,7 +66,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
     }
 
     /// Goes to the next element, which has to be there.
-    pub(super) fn element(&mut self, name: &'static str) -> Result<TokenOf<'a, R>, DecodeError> {
+    pub(super) fn element(&mut self, name: &'static str) -> Result<TokenOf<'a, R>, Refusal> {
         match self.optional_element(name)? {
             Some(token) => Ok(token),
             None => Err(self.wrong_count(self.read)),
@@ -71,10 +74,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
     }
 
     /// Goes to the next element, if there is one.
-    pub(super) fn optional_element(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<TokenOf<'a, R>>, DecodeError> {
+    pub(super) fn optional_element(&mut self, name: &'static str) -> Result<Option<TokenOf<'a, R>>, Refusal> {
         self.element = name;
         if !self.more()? {
             return Ok(None);
@@ -86,7 +86,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
 
     /// Reads `Arguments` and `ArgumentsKw`. With `transparent`, one byte string or text may stand in the place
     /// of both: autobahn's older form of payload passthru, which `enc_algo` announces.
-    pub(super) fn payload(&mut self, transparent: bool) -> Result<Payload, DecodeError> {
+    pub(super) fn payload(&mut self, transparent: bool) -> Result<Payload, Refusal> {
         let args = match self.optional_element("Arguments")? {
             None | Some(Token::Null) => Bytes::new(),
             Some(Token::List(scope)) => {
@@ -113,7 +113,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
     }
 
     /// The value that was just read is the whole payload. Autobahn, to which it may go, takes nothing after it.
-    fn opaque_payload(&mut self) -> Result<Payload, DecodeError> {
+    fn opaque_payload(&mut self) -> Result<Payload, Refusal> {
         let payload = Payload {
             format: R::FORMAT,
             args: self.slice_unless_empty(1),
@@ -133,7 +133,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         self.input.slice(self.start..self.reader.position())
     }
 
-    fn end(mut self) -> Result<(), DecodeError> {
+    fn end(mut self) -> Result<(), Refusal> {
         let read = self.read;
         while self.more()? {
             let skipped = self.reader.skip(self.limits.depth.saturating_sub(1));
@@ -147,7 +147,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         self.well_formed(finished)
     }
 
-    fn more(&mut self) -> Result<bool, DecodeError> {
+    fn more(&mut self) -> Result<bool, Refusal> {
         let Some(scope) = &mut self.scope else {
             return Ok(false);
         };
@@ -160,7 +160,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
     }
 
     /// Reads the beginning of a value.
-    pub(super) fn token(&mut self) -> Result<TokenOf<'a, R>, DecodeError> {
+    pub(super) fn token(&mut self) -> Result<TokenOf<'a, R>, Refusal> {
         let token = self.reader.token();
         self.well_formed(token)
     }
@@ -187,24 +187,25 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
     }
 
     /// Adds to an error of the reader where it happened.
-    pub(super) fn well_formed<T>(&self, result: Result<T, Malformed>) -> Result<T, DecodeError> {
+    pub(super) fn well_formed<T>(&self, result: Result<T, Malformed>) -> Result<T, Refusal> {
         result.map_err(|what| malformed(&self.reader, what))
     }
 
     /// `expected` was not what came at the current place.
     #[cold]
-    pub(super) fn unexpected(&self, expected: &'static str, found: &TokenOf<'a, R>) -> DecodeError {
+    pub(super) fn unexpected(&self, expected: &'static str, found: &TokenOf<'a, R>) -> Refusal {
         self.unexpected_text(expected, describe(found))
     }
 
     /// `expected` was not what came at the current place, in words.
     #[cold]
-    pub(super) fn unexpected_text(&self, expected: &'static str, found: String) -> DecodeError {
+    pub(super) fn unexpected_text(&self, expected: &'static str, found: String) -> Refusal {
         DecodeError::Unexpected {
             place: self.place(self.keys.last().map(|key| &**key)),
             expected,
             found,
         }
+        .into()
     }
 
     /// The current element, or its entry `key`.
@@ -217,27 +218,29 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
     }
 
     #[cold]
-    pub(super) fn too_many_values(&self) -> DecodeError {
+    pub(super) fn too_many_values(&self) -> Refusal {
         DecodeError::TooManyValues {
             message: self.shape.name,
             limit: self.limits.values,
         }
+        .into()
     }
 
     #[cold]
-    fn wrong_count(&self, found: usize) -> DecodeError {
+    fn wrong_count(&self, found: usize) -> Refusal {
         DecodeError::ElementCount {
             message: self.shape.name,
             least: self.shape.least,
             most: self.shape.most,
             found,
         }
+        .into()
     }
 }
 
 /// Reads up to the message type.
-fn begin<'a, R: Reader<'a>>(reader: &mut R) -> Result<(u64, R::Scope), DecodeError> {
-    let not_a_message = |found| Err(DecodeError::NotAMessage { found });
+fn begin<'a, R: Reader<'a>>(reader: &mut R) -> Result<(u64, R::Scope), Refusal> {
+    let not_a_message = |found| Err(DecodeError::NotAMessage { found }.into());
     let mut scope = match reader.token().map_err(|what| malformed(reader, what))? {
         Token::List(scope) => scope,
         other => return not_a_message(describe(&other)),
@@ -253,12 +256,13 @@ fn begin<'a, R: Reader<'a>>(reader: &mut R) -> Result<(u64, R::Scope), DecodeErr
 }
 
 #[cold]
-fn malformed<'a, R: Reader<'a>>(reader: &R, what: Malformed) -> DecodeError {
+fn malformed<'a, R: Reader<'a>>(reader: &R, what: Malformed) -> Refusal {
     DecodeError::Malformed {
         format: R::FORMAT,
         at: reader.position(),
         what,
     }
+    .into()
 }
 
 /// A value as an error's text names it.

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use crosspoint_core::ids::{SessionId, is_valid_id};
 use crosspoint_core::value::{Dict, Value};
 
-use super::envelope::Envelope;
+use super::envelope::{Envelope, Refusal};
 use super::extensions;
 use crate::error::DecodeError;
 use crate::read::{Reader, Token, TokenOf};
@@ -22,7 +22,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         &mut self,
         name: &'static str,
         id: impl FnOnce(u64) -> T,
-    ) -> Result<T, DecodeError> {
+    ) -> Result<T, Refusal> {
         let token = self.element(name)?;
         self.id(&token).map(id)
     }
@@ -32,7 +32,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         &mut self,
         name: &'static str,
         id: impl FnOnce(u64) -> T,
-    ) -> Result<T, DecodeError> {
+    ) -> Result<T, Refusal> {
         match self.element(name)? {
             Token::Int(0) => Ok(id(0)),
             token => self.id(&token).map(id),
@@ -40,19 +40,19 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
     }
 
     /// An element that is text.
-    pub(super) fn text_element(&mut self, name: &'static str) -> Result<ByteString, DecodeError> {
+    pub(super) fn text_element(&mut self, name: &'static str) -> Result<ByteString, Refusal> {
         let token = self.element(name)?;
         self.text(token)
     }
 
     /// An element that is a dictionary without typed entries.
-    pub(super) fn dict_element(&mut self, name: &'static str) -> Result<Dict, DecodeError> {
+    pub(super) fn dict_element(&mut self, name: &'static str) -> Result<Dict, Refusal> {
         let token = self.element(name)?;
         self.dict(token)
     }
 
     /// An element that is such a dictionary, null or absent.
-    pub(super) fn optional_dict_element(&mut self, name: &'static str) -> Result<Option<Dict>, DecodeError> {
+    pub(super) fn optional_dict_element(&mut self, name: &'static str) -> Result<Option<Dict>, Refusal> {
         match self.optional_element(name)? {
             None | Some(Token::Null) => Ok(None),
             Some(token) => self.dict(token).map(Some),
@@ -60,13 +60,13 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
     }
 
     /// The beginning of an element that is a dictionary; [`Self::entry`] reads what is inside.
-    pub(super) fn entries(&mut self, name: &'static str) -> Result<R::Scope, DecodeError> {
+    pub(super) fn entries(&mut self, name: &'static str) -> Result<R::Scope, Refusal> {
         let token = self.element(name)?;
         self.map_scope(token)
     }
 
     /// Key and value of the next entry that is not absent, until there are no more.
-    pub(super) fn entry(&mut self, scope: &mut R::Scope) -> Result<Option<Entry<'a, R>>, DecodeError> {
+    pub(super) fn entry(&mut self, scope: &mut R::Scope) -> Result<Option<Entry<'a, R>>, Refusal> {
         while self.next_entry(scope)? {
             self.count_value()?;
             let key = self.key()?;
@@ -79,7 +79,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         let duplicate = first_duplicate(&self.keys).map(|key| self.place(Some(key)));
         self.keys.clear();
         match duplicate {
-            Some(place) => Err(DecodeError::DuplicateKey { place }),
+            Some(place) => Err(DecodeError::DuplicateKey { place }.into()),
             None => Ok(None),
         }
     }
@@ -90,7 +90,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         key: Cow<'a, str>,
         token: TokenOf<'a, R>,
         rest: &mut Dict,
-    ) -> Result<(), DecodeError> {
+    ) -> Result<(), Refusal> {
         let value = self.value(token, self.limits.depth.saturating_sub(2))?;
         if let Some((expected, found)) = extensions::violation(&key, &value) {
             return Err(self.unexpected_text(expected, found.to_owned()));
@@ -99,7 +99,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         Ok(())
     }
 
-    fn dict(&mut self, token: TokenOf<'a, R>) -> Result<Dict, DecodeError> {
+    fn dict(&mut self, token: TokenOf<'a, R>) -> Result<Dict, Refusal> {
         let mut dict = Dict::new();
         let mut scope = self.map_scope(token)?;
         while let Some((key, token)) = self.entry(&mut scope)? {
@@ -108,21 +108,21 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         Ok(dict)
     }
 
-    pub(super) fn bool(&mut self, token: TokenOf<'a, R>) -> Result<bool, DecodeError> {
+    pub(super) fn bool(&mut self, token: TokenOf<'a, R>) -> Result<bool, Refusal> {
         match token {
             Token::Bool(value) => Ok(value),
             other => Err(self.unexpected("a bool", &other)),
         }
     }
 
-    pub(super) fn text(&mut self, token: TokenOf<'a, R>) -> Result<ByteString, DecodeError> {
+    pub(super) fn text(&mut self, token: TokenOf<'a, R>) -> Result<ByteString, Refusal> {
         match token {
             Token::Str(text) => Ok(self.own(text)),
             other => Err(self.unexpected("a string", &other)),
         }
     }
 
-    pub(super) fn session(&mut self, token: TokenOf<'a, R>) -> Result<SessionId, DecodeError> {
+    pub(super) fn session(&mut self, token: TokenOf<'a, R>) -> Result<SessionId, Refusal> {
         self.id(&token).map(SessionId)
     }
 
@@ -132,7 +132,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         token: TokenOf<'a, R>,
         least: u64,
         expected: &'static str,
-    ) -> Result<u64, DecodeError> {
+    ) -> Result<u64, Refusal> {
         match unsigned(&token) {
             Some(value) if value >= least => Ok(value),
             _ => Err(self.unexpected(expected, &token)),
@@ -145,7 +145,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         token: TokenOf<'a, R>,
         from_name: impl FnOnce(&str) -> Option<T>,
         expected: &'static str,
-    ) -> Result<T, DecodeError> {
+    ) -> Result<T, Refusal> {
         let named = match &token {
             Token::Str(name) => from_name(name),
             _ => None,
@@ -153,13 +153,13 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         named.ok_or_else(|| self.unexpected(expected, &token))
     }
 
-    pub(super) fn sessions(&mut self, token: TokenOf<'a, R>) -> Result<Vec<SessionId>, DecodeError> {
+    pub(super) fn sessions(&mut self, token: TokenOf<'a, R>) -> Result<Vec<SessionId>, Refusal> {
         self.list(token, "a list of session ids", |envelope, item| {
             envelope.id(&item).map(SessionId)
         })
     }
 
-    pub(super) fn texts(&mut self, token: TokenOf<'a, R>) -> Result<Vec<ByteString>, DecodeError> {
+    pub(super) fn texts(&mut self, token: TokenOf<'a, R>) -> Result<Vec<ByteString>, Refusal> {
         self.list(token, "a list of strings", Self::text)
     }
 
@@ -167,8 +167,8 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         &mut self,
         token: TokenOf<'a, R>,
         expected: &'static str,
-        mut item: impl FnMut(&mut Self, TokenOf<'a, R>) -> Result<T, DecodeError>,
-    ) -> Result<Vec<T>, DecodeError> {
+        mut item: impl FnMut(&mut Self, TokenOf<'a, R>) -> Result<T, Refusal>,
+    ) -> Result<Vec<T>, Refusal> {
         let mut scope = match token {
             Token::List(scope) => scope,
             other => return Err(self.unexpected(expected, &other)),
@@ -182,21 +182,21 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         Ok(list)
     }
 
-    fn id(&self, token: &TokenOf<'a, R>) -> Result<u64, DecodeError> {
+    fn id(&self, token: &TokenOf<'a, R>) -> Result<u64, Refusal> {
         match unsigned(token) {
             Some(id) if is_valid_id(id) => Ok(id),
             _ => Err(self.unexpected(AN_ID, token)),
         }
     }
 
-    fn map_scope(&self, token: TokenOf<'a, R>) -> Result<R::Scope, DecodeError> {
+    fn map_scope(&self, token: TokenOf<'a, R>) -> Result<R::Scope, Refusal> {
         match token {
             Token::Map(scope) => Ok(scope),
             other => Err(self.unexpected("a dictionary", &other)),
         }
     }
 
-    fn key(&mut self) -> Result<Cow<'a, str>, DecodeError> {
+    fn key(&mut self) -> Result<Cow<'a, str>, Refusal> {
         let key = self.reader.key();
         match self.well_formed(key)? {
             Token::Str(key) => Ok(key),
@@ -204,13 +204,13 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         }
     }
 
-    fn next_entry(&mut self, scope: &mut R::Scope) -> Result<bool, DecodeError> {
+    fn next_entry(&mut self, scope: &mut R::Scope) -> Result<bool, Refusal> {
         let more = self.reader.more(scope);
         self.well_formed(more)
     }
 
     /// Counts an item or entry that is kept in memory.
-    fn count_value(&mut self) -> Result<(), DecodeError> {
+    fn count_value(&mut self) -> Result<(), Refusal> {
         self.values += 1;
         if self.values > self.limits.values {
             return Err(self.too_many_values());
@@ -219,7 +219,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
     }
 
     /// Reads the value that begins with `token` and has at most `depth` levels.
-    fn value(&mut self, token: TokenOf<'a, R>, depth: u8) -> Result<Value, DecodeError> {
+    fn value(&mut self, token: TokenOf<'a, R>, depth: u8) -> Result<Value, Refusal> {
         Ok(match token {
             Token::Null => Value::Null,
             Token::Bool(value) => Value::Bool(value),
@@ -233,7 +233,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         })
     }
 
-    fn value_list(&mut self, mut scope: R::Scope, depth: u8) -> Result<Vec<Value>, DecodeError> {
+    fn value_list(&mut self, mut scope: R::Scope, depth: u8) -> Result<Vec<Value>, Refusal> {
         let depth = self.inside(depth)?;
         let mut list = Vec::new();
         while self.next_entry(&mut scope)? {
@@ -244,7 +244,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         Ok(list)
     }
 
-    fn value_dict(&mut self, mut scope: R::Scope, depth: u8) -> Result<Dict, DecodeError> {
+    fn value_dict(&mut self, mut scope: R::Scope, depth: u8) -> Result<Dict, Refusal> {
         let depth = self.inside(depth)?;
         let mut dict = Dict::new();
         while self.next_entry(&mut scope)? {
@@ -256,14 +256,15 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         }
         let keys: Vec<&str> = dict.0.iter().map(|(key, _)| &**key).collect();
         match first_duplicate(&keys) {
-            Some(key) => Err(DecodeError::DuplicateKey {
-                place: self.place(Some(key)),
-            }),
+            Some(key) => {
+                let place = self.place(Some(key));
+                Err(DecodeError::DuplicateKey { place }.into())
+            }
             None => Ok(dict),
         }
     }
 
-    fn inside(&self, depth: u8) -> Result<u8, DecodeError> {
+    fn inside(&self, depth: u8) -> Result<u8, Refusal> {
         self.well_formed(depth.checked_sub(1).ok_or(crate::Malformed::Depth))
     }
 }

@@ -7,7 +7,7 @@ use crosspoint_core::message::{
 };
 use crosspoint_core::value::Dict;
 
-use super::envelope::{Envelope, Shape};
+use super::envelope::{Envelope, Refusal, Shape};
 use crate::error::DecodeError;
 use crate::read::{Reader, Token};
 
@@ -51,7 +51,7 @@ pub(super) fn transparent(rest: &Dict) -> bool {
 
 impl<'a, R: Reader<'a>> Envelope<'a, R> {
     /// Reads the elements behind the type.
-    pub(super) fn message(&mut self, code: u64) -> Result<Message, DecodeError> {
+    pub(super) fn message(&mut self, code: u64) -> Result<Message, Refusal> {
         match code {
             code::HELLO => self.hello().map(Message::Hello),
             code::WELCOME => self.welcome().map(Message::Welcome),
@@ -78,11 +78,11 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
             code::INVOCATION => self.invocation().map(Message::Invocation),
             code::INTERRUPT => self.interrupt().map(Message::Interrupt),
             code::YIELD => self.yield_message().map(Message::Yield),
-            _ => Err(DecodeError::UnknownType(code)),
+            _ => Err(DecodeError::UnknownType(code).into()),
         }
     }
 
-    fn hello(&mut self) -> Result<Hello, DecodeError> {
+    fn hello(&mut self) -> Result<Hello, Refusal> {
         let realm = match self.element("Realm")? {
             Token::Null => ByteString::new(),
             token => self.text(token)?,
@@ -93,14 +93,14 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         })
     }
 
-    fn welcome(&mut self) -> Result<Welcome, DecodeError> {
+    fn welcome(&mut self) -> Result<Welcome, Refusal> {
         Ok(Welcome {
             session: self.id_element("Session", SessionId)?,
             details: self.dict_element("Details")?,
         })
     }
 
-    fn abort(&mut self) -> Result<Abort, DecodeError> {
+    fn abort(&mut self) -> Result<Abort, Refusal> {
         Ok(Abort {
             details: self.dict_element("Details")?,
             reason: self.text_element("Reason")?,
@@ -108,28 +108,28 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         })
     }
 
-    fn challenge(&mut self) -> Result<Challenge, DecodeError> {
+    fn challenge(&mut self) -> Result<Challenge, Refusal> {
         Ok(Challenge {
             method: self.text_element("AuthMethod")?,
             extra: self.dict_element("Extra")?,
         })
     }
 
-    fn authenticate(&mut self) -> Result<Authenticate, DecodeError> {
+    fn authenticate(&mut self) -> Result<Authenticate, Refusal> {
         Ok(Authenticate {
             signature: self.text_element("Signature")?,
             extra: self.dict_element("Extra")?,
         })
     }
 
-    fn goodbye(&mut self) -> Result<Goodbye, DecodeError> {
+    fn goodbye(&mut self) -> Result<Goodbye, Refusal> {
         Ok(Goodbye {
             details: self.dict_element("Details")?,
             reason: self.text_element("Reason")?,
         })
     }
 
-    fn error(&mut self) -> Result<Error, DecodeError> {
+    fn error(&mut self) -> Result<Error, Refusal> {
         let kind = self.element("REQUEST.Type")?;
         let kind = match &kind {
             Token::Int(16) => RequestKind::Publish,

@@ -48,17 +48,16 @@ impl Default for Limits {
 /// Whatever WAMP calls a protocol violation of the message itself: see [`DecodeError`], whose text names the
 /// message and the key.
 pub fn decode(format: Format, input: &Bytes, limits: &Limits) -> Result<Message, DecodeError> {
-    match format {
-        Format::Json => {
-            let malformed = |at| DecodeError::Malformed {
-                format,
-                at,
-                what: Malformed::Utf8,
-            };
-            let reader = JsonReader::new(input).map_err(malformed)?;
-            Envelope::decode(reader, input, *limits)
-        }
+    let decoded = match format {
+        Format::Json => match JsonReader::new(input) {
+            Ok(reader) => Envelope::decode(reader, input, *limits),
+            Err(at) => {
+                let what = Malformed::Utf8;
+                return Err(DecodeError::Malformed { format, at, what });
+            }
+        },
         Format::MsgPack => Envelope::decode(MsgPackReader::new(input), input, *limits),
         Format::Cbor => Envelope::decode(CborReader::new(input), input, *limits),
-    }
+    };
+    decoded.map_err(|refusal| *refusal)
 }

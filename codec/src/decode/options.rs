@@ -5,8 +5,7 @@ use crosspoint_core::options::{
     PublishOptions, Receivers, RegisterOptions, ResultDetails, SubscribeOptions, YieldOptions,
 };
 
-use super::envelope::Envelope;
-use crate::error::DecodeError;
+use super::envelope::{Envelope, Refusal};
 use crate::read::Reader;
 
 const MATCH: &str = "\"exact\", \"prefix\" or \"wildcard\"";
@@ -22,7 +21,7 @@ fn receivers(options: &mut PublishOptions) -> &mut Receivers {
 }
 
 impl<'a, R: Reader<'a>> Envelope<'a, R> {
-    pub(super) fn publish_options(&mut self) -> Result<PublishOptions, DecodeError> {
+    pub(super) fn publish_options(&mut self) -> Result<PublishOptions, Refusal> {
         let mut options = PublishOptions::default();
         let mut entries = self.entries("Options")?;
         while let Some((key, value)) = self.entry(&mut entries)? {
@@ -43,7 +42,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         Ok(options)
     }
 
-    pub(super) fn subscribe_options(&mut self) -> Result<SubscribeOptions, DecodeError> {
+    pub(super) fn subscribe_options(&mut self) -> Result<SubscribeOptions, Refusal> {
         let mut options = SubscribeOptions::default();
         let mut entries = self.entries("Options")?;
         while let Some((key, value)) = self.entry(&mut entries)? {
@@ -58,7 +57,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         Ok(options)
     }
 
-    pub(super) fn event_details(&mut self) -> Result<EventDetails, DecodeError> {
+    pub(super) fn event_details(&mut self) -> Result<EventDetails, Refusal> {
         let mut details = EventDetails::default();
         let mut entries = self.entries("Details")?;
         while let Some((key, value)) = self.entry(&mut entries)? {
@@ -75,7 +74,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         Ok(details)
     }
 
-    pub(super) fn call_options(&mut self) -> Result<CallOptions, DecodeError> {
+    pub(super) fn call_options(&mut self) -> Result<CallOptions, Refusal> {
         let mut options = CallOptions::default();
         let mut entries = self.entries("Options")?;
         while let Some((key, value)) = self.entry(&mut entries)? {
@@ -90,7 +89,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         Ok(options)
     }
 
-    pub(super) fn cancel_options(&mut self) -> Result<CancelOptions, DecodeError> {
+    pub(super) fn cancel_options(&mut self) -> Result<CancelOptions, Refusal> {
         let mut options = CancelOptions::default();
         let mut entries = self.entries("Options")?;
         while let Some((key, value)) = self.entry(&mut entries)? {
@@ -102,7 +101,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         Ok(options)
     }
 
-    pub(super) fn result_details(&mut self) -> Result<ResultDetails, DecodeError> {
+    pub(super) fn result_details(&mut self) -> Result<ResultDetails, Refusal> {
         let mut details = ResultDetails::default();
         let mut entries = self.entries("Details")?;
         while let Some((key, value)) = self.entry(&mut entries)? {
@@ -114,7 +113,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         Ok(details)
     }
 
-    pub(super) fn register_options(&mut self) -> Result<RegisterOptions, DecodeError> {
+    pub(super) fn register_options(&mut self) -> Result<RegisterOptions, Refusal> {
         let mut options = RegisterOptions::default();
         let mut entries = self.entries("Options")?;
         while let Some((key, value)) = self.entry(&mut entries)? {
@@ -133,7 +132,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         Ok(options)
     }
 
-    pub(super) fn invocation_details(&mut self) -> Result<InvocationDetails, DecodeError> {
+    pub(super) fn invocation_details(&mut self) -> Result<InvocationDetails, Refusal> {
         let mut details = InvocationDetails::default();
         let mut entries = self.entries("Details")?;
         while let Some((key, value)) = self.entry(&mut entries)? {
@@ -152,7 +151,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         Ok(details)
     }
 
-    pub(super) fn yield_options(&mut self) -> Result<YieldOptions, DecodeError> {
+    pub(super) fn yield_options(&mut self) -> Result<YieldOptions, Refusal> {
         let mut options = YieldOptions::default();
         let mut entries = self.entries("Options")?;
         while let Some((key, value)) = self.entry(&mut entries)? {

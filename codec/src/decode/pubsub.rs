@@ -5,13 +5,12 @@ use crosspoint_core::message::{
     Event, EventReceived, Publish, Published, Subscribe, Subscribed, Unsubscribe, Unsubscribed,
 };
 
-use super::envelope::Envelope;
+use super::envelope::{Envelope, Refusal};
 use super::messages::transparent;
-use crate::error::DecodeError;
 use crate::read::Reader;
 
 impl<'a, R: Reader<'a>> Envelope<'a, R> {
-    pub(super) fn publish(&mut self) -> Result<Publish, DecodeError> {
+    pub(super) fn publish(&mut self) -> Result<Publish, Refusal> {
         let request = self.id_element("Request", RequestId)?;
         let options = self.publish_options()?;
         Ok(Publish {
@@ -22,14 +21,14 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         })
     }
 
-    pub(super) fn published(&mut self) -> Result<Published, DecodeError> {
+    pub(super) fn published(&mut self) -> Result<Published, Refusal> {
         Ok(Published {
             request: self.id_element("PUBLISH.Request", RequestId)?,
             publication: self.id_element("Publication", PublicationId)?,
         })
     }
 
-    pub(super) fn subscribe(&mut self) -> Result<Subscribe, DecodeError> {
+    pub(super) fn subscribe(&mut self) -> Result<Subscribe, Refusal> {
         Ok(Subscribe {
             request: self.id_element("Request", RequestId)?,
             options: self.subscribe_options()?,
@@ -37,14 +36,14 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         })
     }
 
-    pub(super) fn subscribed(&mut self) -> Result<Subscribed, DecodeError> {
+    pub(super) fn subscribed(&mut self) -> Result<Subscribed, Refusal> {
         Ok(Subscribed {
             request: self.id_element("SUBSCRIBE.Request", RequestId)?,
             subscription: self.id_element("Subscription", SubscriptionId)?,
         })
     }
 
-    pub(super) fn unsubscribe(&mut self) -> Result<Unsubscribe, DecodeError> {
+    pub(super) fn unsubscribe(&mut self) -> Result<Unsubscribe, Refusal> {
         Ok(Unsubscribe {
             request: self.id_element("Request", RequestId)?,
             subscription: self.id_element("SUBSCRIBED.Subscription", SubscriptionId)?,
@@ -52,14 +51,14 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         })
     }
 
-    pub(super) fn unsubscribed(&mut self) -> Result<Unsubscribed, DecodeError> {
+    pub(super) fn unsubscribed(&mut self) -> Result<Unsubscribed, Refusal> {
         Ok(Unsubscribed {
             request: self.id_element_or_zero("UNSUBSCRIBE.Request", RequestId)?,
             details: self.optional_dict_element("Details")?,
         })
     }
 
-    pub(super) fn event(&mut self) -> Result<Event, DecodeError> {
+    pub(super) fn event(&mut self) -> Result<Event, Refusal> {
         let subscription = self.id_element("SUBSCRIBED.Subscription", SubscriptionId)?;
         let publication = self.id_element("PUBLISHED.Publication", PublicationId)?;
         let details = self.event_details()?;
@@ -71,7 +70,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
         })
     }
 
-    pub(super) fn event_received(&mut self) -> Result<EventReceived, DecodeError> {
+    pub(super) fn event_received(&mut self) -> Result<EventReceived, Refusal> {
         Ok(EventReceived {
             publication: self.id_element("PUBLISHED.Publication", PublicationId)?,
         })

@@ -107,26 +107,37 @@ impl<'a> CborReader<'a> {
         self.number(first & 0x1f).map(Some)
     }
 
+    #[inline(always)]
     fn text(&mut self, info: u8) -> Result<Cow<'a, str>, Malformed> {
-        if let Argument::Number(length) = self.argument(info)? {
-            return self.cursor.text(length).map(Cow::Borrowed);
+        match self.argument(info)? {
+            Argument::Number(length) => self.cursor.text(length).map(Cow::Borrowed),
+            Argument::Indefinite => self.text_in_chunks().map(Cow::Owned),
         }
+    }
+
+    #[cold]
+    fn text_in_chunks(&mut self) -> Result<String, Malformed> {
         let mut text = String::new();
         while let Some(length) = self.chunk(major::TEXT)? {
             text.push_str(self.cursor.text(length)?);
         }
-        Ok(Cow::Owned(text))
+        Ok(text)
     }
 
     fn binary(&mut self, info: u8) -> Result<Cow<'a, [u8]>, Malformed> {
-        if let Argument::Number(length) = self.argument(info)? {
-            return self.cursor.take(length).map(Cow::Borrowed);
+        match self.argument(info)? {
+            Argument::Number(length) => self.cursor.take(length).map(Cow::Borrowed),
+            Argument::Indefinite => self.binary_in_chunks().map(Cow::Owned),
         }
+    }
+
+    #[cold]
+    fn binary_in_chunks(&mut self) -> Result<Vec<u8>, Malformed> {
         let mut bytes = Vec::new();
         while let Some(length) = self.chunk(major::BYTES)? {
             bytes.extend_from_slice(self.cursor.take(length)?);
         }
-        Ok(Cow::Owned(bytes))
+        Ok(bytes)
     }
 
     fn simple(&mut self, info: u8) -> Result<Token<'a>, Malformed> {

@@ -349,6 +349,7 @@ impl<'a> Reader<'a> for JsonReader<'a> {
         self.raw_key()?.unescape().map(Token::Str)
     }
 
+    #[inline(always)]
     fn pass(&mut self) -> Result<Passed<Scope>, Malformed> {
         Ok(match self.lexeme()? {
             Lexeme::Str(_) => Passed::Text,
@@ -358,6 +359,7 @@ impl<'a> Reader<'a> for JsonReader<'a> {
         })
     }
 
+    #[inline(always)]
     fn pass_key(&mut self) -> Result<Passed<Scope>, Malformed> {
         self.raw_key().map(|_| Passed::Text)
     }
