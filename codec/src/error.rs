@@ -2,7 +2,7 @@
 
 use crosspoint_core::payload::Format;
 
-/// Why [`decode`](crate::decode) refused a message.
+/// Why [`decode`](crate::decode()) refused a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The bytes are not one value of the serializer.

@@ -1,8 +1,8 @@
 //! Bytes to WAMP messages and back.
 //!
-//! [`decode`] reads the envelope of one message: its type, ids, options and URIs. What the message carries
-//! for the application stays a checked slice of the received bytes ([`core::payload::Payload`]). [`encode`]
-//! writes a message; a payload that arrived in another serializer's form is translated by [`transcode`] on
+//! [`decode()`] reads the envelope of one message: its type, ids, options and URIs. What the message carries
+//! for the application stays a checked slice of the received bytes ([`core::payload::Payload`]). [`encode()`]
+//! writes a message; a payload that arrived in another serializer's form is translated by [`transcode()`] on
 //! the way. [`frame`] cuts a transport's byte stream into messages.
 //!
 //! The serializers share one description of the messages: `decode` and `encode` are generic over a pull

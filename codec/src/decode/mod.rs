@@ -1,4 +1,4 @@
-//! Decodes the envelope of a message. See [`decode`].
+//! Decodes the envelope of a message. See [`decode()`].
 
 mod envelope;
 mod extensions;

@@ -1,4 +1,4 @@
-//! Encodes messages. See [`encode`].
+//! Encodes messages. See [`encode()`].
 
 mod messages;
 mod options;
@@ -24,13 +24,13 @@ macro_rules! with_writer {
 
 /// Appends `message` to `out`.
 ///
-/// A payload that has another form is translated, as [`transcode`](crate::transcode) says, which also says
+/// A payload that has another form is translated, as [`transcode`](crate::transcode()) says, which also says
 /// what becomes of values that `format` cannot express: encoding never fails.
 pub fn encode(format: Format, message: &Message, out: &mut BytesMut) {
     with_writer!(format, out, message(message));
 }
 
-/// Appends an EVENT, like [`encode`], without building the message.
+/// Appends an EVENT, like [`encode()`], without building the message.
 pub fn encode_event(
     format: Format,
     subscription: SubscriptionId,
@@ -42,7 +42,7 @@ pub fn encode_event(
     with_writer!(format, out, event(subscription, publication, details, payload));
 }
 
-/// Appends an INVOCATION, like [`encode`], without building the message.
+/// Appends an INVOCATION, like [`encode()`], without building the message.
 pub fn encode_invocation(
     format: Format,
     request: RequestId,
@@ -54,7 +54,7 @@ pub fn encode_invocation(
     with_writer!(format, out, invocation(request, registration, details, payload));
 }
 
-/// Appends a RESULT, like [`encode`], without building the message.
+/// Appends a RESULT, like [`encode()`], without building the message.
 pub fn encode_result(
     format: Format,
     request: RequestId,

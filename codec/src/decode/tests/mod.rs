@@ -1,4 +1,4 @@
-//! The checks of [`decode`], each in all three serializers where they can express the input.
+//! The checks of [`decode()`], each in all three serializers where they can express the input.
 
 mod elements;
 mod options;
