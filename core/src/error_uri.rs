@@ -13,6 +13,7 @@ pub const NO_SUCH_REGISTRATION: &str = "wamp.error.no_such_registration";
 pub const NO_SUCH_ROLE: &str = "wamp.error.no_such_role";
 pub const NO_SUCH_SUBSCRIPTION: &str = "wamp.error.no_such_subscription";
 pub const NOT_AUTHORIZED: &str = "wamp.error.not_authorized";
+pub const PAYLOAD_SIZE_EXCEEDED: &str = "wamp.error.payload_size_exceeded";
 pub const PROCEDURE_ALREADY_EXISTS: &str = "wamp.error.procedure_already_exists";
 /// Crossbar.io's, known to its clients; the specification names none for this.
 pub const PROCEDURE_EXISTS_WITH_DIFFERENT_POLICY: &str =

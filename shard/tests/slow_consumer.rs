@@ -5,7 +5,9 @@ mod support;
 
 use std::time::Duration;
 
+use crosspoint_codec::frame::Framing;
 use crosspoint_core::ids::ShardId;
+use crosspoint_core::payload::Format;
 use crosspoint_shard::{FRAME_COST, MeshLimits, PauseReason, SLICE, ShardConfig, SlowConsumer};
 use serde_json::{Value, json};
 use support::{Peer, World};
@@ -215,4 +217,25 @@ fn an_event_too_large_for_one_subscriber_reaches_the_others() {
     assert!(small.received().is_empty());
     assert_eq!(large.received().len(), 1);
     assert_eq!(world.shards[0].counters().events_dropped_large.get(), 1);
+}
+
+#[test]
+fn a_peer_that_takes_only_short_messages_is_welcomed_briefly() {
+    let mut world = World::new(1, &ShardConfig::default());
+    let peer = world.connect(0, Format::Json, Framing::RawSocket, 512);
+    world.hello(&peer);
+    let welcome = peer.answer();
+    assert_eq!(welcome[0], 2);
+    assert_eq!(welcome[2]["roles"], json!({"broker": {}, "dealer": {}}));
+    assert!(welcome[2]["authrole"].is_string() && welcome[2].get("agent").is_none());
+    assert_eq!(world.ask(&peer, &json!([32, 1, {}, "com.topic"]))[0], 33);
+}
+
+#[test]
+fn a_peer_that_takes_no_welcome_at_all_is_turned_away() {
+    let mut world = World::new(1, &ShardConfig::default());
+    let peer = world.connect(0, Format::Json, Framing::RawSocket, 100);
+    world.hello(&peer);
+    assert_eq!(peer.answer(), json!([3, {}, "wamp.error.payload_size_exceeded"]));
+    assert!(peer.wire.closed.get());
 }

@@ -3,19 +3,17 @@
 use bytes::Bytes;
 use crosspoint_codec::frame::{Framing, websocket};
 use crosspoint_core::effect::Close;
+use crosspoint_core::error_uri;
 use crosspoint_core::ids::ConnKey;
 use crosspoint_core::ids::RequestId;
-use crosspoint_core::message::{Error, Event, Invocation, Message, RequestKind};
+use crosspoint_core::message::{Abort, Error, Event, Invocation, Message, RequestKind, Welcome};
 use crosspoint_core::payload::Payload;
-use crosspoint_core::value::Dict;
+use crosspoint_core::value::{Dict, Value};
 
 use super::Shard;
 use super::frames::{Encoded, EventFrames};
 use crate::config::SlowConsumer;
 use crate::table::{Connection, Phase};
-
-/// The answer to what does not fit (specification, "Predefined URIs").
-const PAYLOAD_SIZE_EXCEEDED: &str = "wamp.error.payload_size_exceeded";
 
 impl Shard {
     /// Queues one message to one connection.
@@ -68,8 +66,36 @@ impl Shard {
                 self.answers
                     .push_back((to, size_exceeded(RequestKind::Invocation, *request)));
             }
+            Message::Welcome(welcome) => self.welcome_briefly(to, welcome),
             _ => self.counters.dropped_large.one(),
         }
+    }
+
+    /// A peer that takes very short messages only is welcomed without what it can do without; one that takes
+    /// not even that is turned away, since it would wait forever.
+    fn welcome_briefly(&mut self, to: ConnKey, welcome: &Welcome) {
+        let brief = brief(&welcome.details);
+        if brief != welcome.details {
+            let session = welcome.session;
+            return self.send(
+                to,
+                &Message::Welcome(Welcome {
+                    session,
+                    details: brief,
+                }),
+            );
+        }
+        self.counters.dropped_large.one();
+        let reason = error_uri::PAYLOAD_SIZE_EXCEEDED.into();
+        self.send(
+            to,
+            &Message::Abort(Abort {
+                details: Dict::new(),
+                reason,
+                payload: Payload::EMPTY,
+            }),
+        );
+        self.close_for(to, Close::Normal);
     }
 
     fn refuse_call(&mut self, to: ConnKey, request: RequestId) {
@@ -166,12 +192,30 @@ impl Shard {
     }
 }
 
+/// WELCOME.Details with no more than who the session is, and roles without their features.
+fn brief(details: &Dict) -> Dict {
+    const KEPT: [&str; 5] = ["roles", "authid", "authrole", "authmethod", "authprovider"];
+    let kept = details.0.iter().filter(|(key, _)| KEPT.contains(&&**key));
+    let shorten = |value: &Value| match value {
+        Value::Dict(roles) => {
+            let roles = roles.0.iter();
+            Value::Dict(Dict(
+                roles
+                    .map(|(role, _)| (role.clone(), Dict::new().into()))
+                    .collect(),
+            ))
+        }
+        other => other.clone(),
+    };
+    Dict(kept.map(|(key, value)| (key.clone(), shorten(value))).collect())
+}
+
 fn size_exceeded(kind: RequestKind, request: RequestId) -> Message {
     Message::Error(Error {
         kind,
         request,
         details: Dict::default(),
-        error: PAYLOAD_SIZE_EXCEEDED.into(),
+        error: error_uri::PAYLOAD_SIZE_EXCEEDED.into(),
         payload: Payload::EMPTY,
     })
 }
