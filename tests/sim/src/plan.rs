@@ -1,0 +1,182 @@
+//! What a seed decides before the first step: how many shards and sessions, what clashes, who is slow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::RandomState;
+use crosspoint_core::authorize::{Allow, Disclose, Permission, Role};
+use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, RouterConfig};
+use crosspoint_core::uri::UriCheck;
+use fastrand::Rng;
+
+use crate::uris::Uris;
+
+/// How a run departs from what its seed decides.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The number of shards, instead of 1, 2, 3 or 8 by the seed.
+    pub shards: Option<u16>,
+    /// A mesh that breaks its promises.
+    pub fault: Option<Fault>,
+}
+
+/// What a mesh may do wrong. The simulation must notice each of these, or its invariants are worth nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Messages of one shard to another overtake each other.
+    ReorderWithinPair,
+    /// Announcements are acknowledged in a shard's name before it has seen them.
+    EarlyAcks,
+    /// Some publications between shards are lost.
+    LosePublications,
+    /// Some publications between shards arrive twice.
+    RepeatPublications,
+    /// Some replies between shards are lost.
+    LoseReplies,
+    /// Some cancellations between shards are lost.
+    LoseCancels,
+}
+
+/// Shares of the scheduler's choices.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Clients think of something to do.
+    pub(crate) act: u32,
+    /// What clients sent reaches the router.
+    pub(crate) up: u32,
+    /// What the router sent reaches clients.
+    pub(crate) down: u32,
+    /// What shards sent reaches shards.
+    pub(crate) mail: u32,
+    /// Time passes.
+    pub(crate) clock: u32,
+}
+
+/// One seed's world.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) shards: u16,
+    pub(crate) config: Arc<RouterConfig>,
+    /// Ways in, one of which each connection takes.
+    pub(crate) accesses: Vec<Arc<Access>>,
+    pub(crate) clients: usize,
+    /// How often a client acts before all leave.
+    pub(crate) acts: u32,
+    /// Acts between two moments of quiet, on average.
+    pub(crate) quiet_every: u32,
+    pub(crate) uris: Uris,
+    pub(crate) pace: Pace,
+    /// Of 1,000 acts, how many end a session: some in order, some not.
+    pub(crate) turnover: u32,
+    /// Of 100 mailboxes, how many are slow.
+    pub(crate) slow_mailboxes: u32,
+    /// Of 100 registrations, how many are shared, and how many take over by force.
+    pub(crate) shared: u32,
+    pub(crate) forced: u32,
+    /// After how many acts the router begins to shut down.
+    pub(crate) shutdown_after: Option<u32>,
+    pub(crate) fault: Option<Fault>,
+}
+
+pub(crate) const REALMS: [&str; 2] = ["realm1", "realm2"];
+/// A role whose sessions are disclosed only where they ask for it, and one whose sessions always are.
+pub(crate) const ROLES: [&str; 2] = ["plain", "shown"];
+pub(crate) const AUTHIDS: [&str; 2] = ["alice", "bob"];
+
+impl Plan {
+    pub(crate) fn new(rng: &mut Rng, options: Options) -> Self {
+        let drawn = [1, 2, 2, 3, 3, 8][rng.usize(..6)];
+        let acts = rng.u32(100..2000);
+        Self {
+            shards: options.shards.unwrap_or(drawn),
+            config: Arc::new(config(rng)),
+            accesses: accesses(),
+            clients: rng.usize(2..=14),
+            acts,
+            quiet_every: rng.u32(20..300),
+            uris: Uris::draw(rng),
+            pace: pace(rng),
+            turnover: [3, 10, 40][rng.usize(..3)],
+            slow_mailboxes: [0, 10, 50][rng.usize(..3)],
+            shared: [10, 50, 90][rng.usize(..3)],
+            forced: [0, 10, 40][rng.usize(..3)],
+            shutdown_after: (rng.u32(..6) == 0).then(|| rng.u32(acts / 2..acts)),
+            fault: options.fault,
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+}
+
+fn pace(rng: &mut Rng) -> Pace {
+    Pace {
+        act: rng.u32(2..20),
+        up: rng.u32(5..20),
+        down: rng.u32(3..20),
+        mail: rng.u32(2..30),
+        clock: rng.u32(0..3),
+    }
+}
+
+fn config(rng: &mut Rng) -> RouterConfig {
+    let tight = rng.u32(..4) == 0;
+    let mut limit = |most: usize| {
+        if tight { rng.usize(1..most) } else { 100_000 }
+    };
+    let limits = Limits {
+        subscriptions: limit(6),
+        registrations: limit(6),
+        pending_calls: limit(8),
+        hello_timeout: Duration::from_millis(900),
+        goodbye_timeout: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let (strict, disclose) = (rng.u32(..3) == 0, rng.u32(..4) > 0);
+    RouterConfig {
+        realms: REALMS.iter().map(|name| realm(name, strict, disclose)).collect(),
+        limits,
+        key: [rng.u64(..), rng.u64(..)],
+        agent: "crosspoint-sim".into(),
+        // Few bits make keys clash, as 53 never do within a lifetime.
+        id_bits: [53, 6, 5, 4, 3, 1][rng.usize(..6)],
+    }
+}
+
+fn realm(name: &str, strict_request_ids: bool, allow_disclose: bool) -> RealmConfig {
+    RealmConfig {
+        name: name.into(),
+        roles: ROLES.iter().map(|name| role(name)).collect(),
+        uri_check: UriCheck::Loose,
+        strict_request_ids,
+        allow_disclose,
+    }
+}
+
+fn role(name: &'static str) -> Role {
+    let disclose = if name == ROLES[1] {
+        Disclose::ALL
+    } else {
+        Disclose::default()
+    };
+    let everything = Permission::from_starred("*", Allow::ALL, disclose);
+    Role::new(name, [everything], RandomState::with_seeds(1, 2, 3, 4))
+}
+
+fn accesses() -> Vec<Arc<Access>> {
+    let authids = AUTHIDS
+        .iter()
+        .map(|authid| Some((*authid).to_owned()))
+        .chain([None]);
+    let access = |role: &str, authid| Access {
+        anonymous: Some(Anonymous {
+            role: role.into(),
+            realm: None,
+            authid,
+        }),
+    };
+    authids
+        .flat_map(|authid| ROLES.map(|role| Arc::new(access(role, authid.clone()))))
+        .collect()
+}
