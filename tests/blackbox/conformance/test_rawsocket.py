@@ -9,7 +9,7 @@ from harness.peers import Peers
 from harness.serializers import JSON
 from harness.wire import Connection, RawSocket
 
-WELCOME_FITS = 2  # the exponent of a client's limit (minus 9) that still holds WELCOME
+WELCOME_FITS = 0  # the exponent of a client's limit (minus 9): the smallest there is
 
 
 def open_socket(rawsocket: Peers, identity: str = "anonymous") -> Connection:

@@ -98,6 +98,18 @@ def test_GB_010_requests_after_the_routers_goodbye(router: Router, peers: Callab
     ended_well(router)
 
 
+def test_GB_013_crossing_goodbyes(router: Router, peers: Callable[[str], Peers]) -> None:
+    """When both sides say GOODBYE at once, both are done, and nobody reports an error."""
+    sessions = join_everywhere(peers)
+    router.signal()
+    for session in sessions:
+        session.send(m.GOODBYE, {}, "wamp.close.close_realm")
+    for session in sessions:
+        assert session.expect(m.GOODBYE, ANY, ANY)[2] in (SHUTDOWN, "wamp.close.goodbye_and_out")
+        session.expect_closed()
+    ended_well(router)
+
+
 def test_queued_output_is_flushed(router: Router, peers: Callable[[str], Peers]) -> None:
     """What was queued for a client before the end still reaches it."""
     maker = peers("rawsocket")
