@@ -4,6 +4,7 @@
 
 use std::io;
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,10 +19,14 @@ use crate::scratch::Received;
 use crate::spec::Handoff;
 use crate::wire::CLOSING_TIMEOUT;
 
+/// How long a connection for which there is no place may take to say in which language to refuse it.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Serves an accepted socket until it ends. `permit` is its place among the listener's connections, if there
 /// was one left.
 pub(crate) async fn serve(local: Rc<Local>, listener: usize, stream: TcpStream, permit: Option<Permit>) {
     link::prepare(&stream);
+    local.counters.accepted.fetch_add(1, Relaxed);
     let link = Rc::new(Link::new(stream));
     match open(&local, &link, listener, permit).await {
         Ok(Some(Ready {
@@ -33,7 +38,12 @@ pub(crate) async fn serve(local: Rc<Local>, listener: usize, stream: TcpStream, 
             tracing::debug!(listener, ?ended, "connection ended");
         }
         Ok(None) => {}
-        Err(error) => tracing::debug!(listener, %error, "connection lost before it was open"),
+        Err(error) => {
+            if error.kind() == io::ErrorKind::TimedOut {
+                local.counters.timed_out.fetch_add(1, Relaxed);
+            }
+            tracing::debug!(listener, %error, "connection lost before it was open");
+        }
     }
     link.shut_down();
 }
@@ -54,7 +64,12 @@ async fn open(
 ) -> io::Result<Option<Ready>> {
     let listener = &local.spec.listeners[index];
     let _in_handshake = local.opening(link);
-    let deadline = Instant::now() + listener.opening_timeout;
+    let mut timeout = listener.opening_timeout;
+    if permit.is_none() {
+        local.counters.over_limit.fetch_add(1, Relaxed);
+        timeout = timeout.min(REFUSAL_TIMEOUT);
+    }
+    let deadline = Instant::now() + timeout;
     let mut opener = Opener::new(listener, permit.is_some(), local.spec.handoff.is_some());
     let mut received = Received::default();
     loop {
@@ -76,6 +91,9 @@ async fn open(
                 }));
             }
             Opening::Refuse(reply) => {
+                if permit.is_some() {
+                    local.counters.refused.fetch_add(1, Relaxed);
+                }
                 // The peer may come back as soon as it knows.
                 drop(permit);
                 refuse(local, link, &reply).await?;
@@ -106,6 +124,7 @@ fn hand_off(
 ) -> io::Result<()> {
     if let (Some(handoff), Some(permit)) = (&local.spec.handoff, permit) {
         let socket = link.give_up()?;
+        local.counters.handed_off.fetch_add(1, Relaxed);
         handoff(Handoff {
             socket,
             received,
@@ -126,5 +145,21 @@ pub(crate) async fn linger(local: &Local, link: &Link, timeout: Duration) {
             Ok(read) if !read.is_empty() && Instant::now() < deadline => {}
             _ => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// What a connection's task costs for as long as it lives, idle or not.
+    #[test]
+    fn a_connection_stays_small() {
+        let (task, link) = (size(serve), size_of::<Link>());
+        assert!(task <= 900 && link <= 140, "{task} + {link} bytes");
     }
 }

@@ -14,6 +14,7 @@
 
 mod accept;
 mod connection;
+mod counters;
 mod fd;
 mod inbox;
 mod keepalive;
@@ -30,6 +31,7 @@ mod server;
 mod spec;
 mod wire;
 
+pub use counters::ConnectionCounters;
 pub use listen::{Address, BindError, Endpoint};
 pub use permit::Permit;
 pub use probe::{Unavailable, probe};

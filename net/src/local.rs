@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crosspoint_shard::{Event, ShardRc};
 
+use crate::counters::ConnectionCounters;
 use crate::link::Link;
 use crate::scratch::Scratch;
 use crate::spec::ServerSpec;
@@ -17,6 +18,7 @@ use crate::spec::ServerSpec;
 pub(crate) struct Local {
     pub(crate) shard: ShardRc,
     pub(crate) spec: Arc<ServerSpec>,
+    pub(crate) counters: Arc<ConnectionCounters>,
     pub(crate) scratch: RefCell<Scratch>,
     /// Set when the server ends.
     pub(crate) stopping: Rc<Event>,
@@ -32,11 +34,12 @@ pub(crate) struct InHandshake<'l> {
 }
 
 impl Local {
-    pub(crate) fn new(shard: ShardRc, spec: Arc<ServerSpec>) -> Rc<Self> {
+    pub(crate) fn new(shard: ShardRc, spec: Arc<ServerSpec>, counters: Arc<ConnectionCounters>) -> Rc<Self> {
         let stopping = shard.borrow().stopping();
         Rc::new(Self {
             shard,
             spec,
+            counters,
             scratch: RefCell::default(),
             stopping,
             opening: RefCell::default(),

@@ -11,6 +11,7 @@ use crosspoint_shard::rt::{self, Options, Runtime, Stuck};
 use crosspoint_shard::{Mesh, MeshLimits};
 
 use crate::accept::{TcpSeat, UnixAcceptor, accept_handed, accept_tcp};
+use crate::counters::ConnectionCounters;
 use crate::inbox::Inbox;
 use crate::listen::{Address, BindError, Bound, SocketFile, bind};
 use crate::local::{Local, spawn};
@@ -54,6 +55,7 @@ impl From<BindError> for StartError {
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<Address>,
+    counters: Arc<ConnectionCounters>,
     runtime: Runtime,
     acceptors: Vec<UnixAcceptor>,
     files: Vec<SocketFile>,
@@ -78,19 +80,17 @@ pub fn start(spec: ServerSpec) -> Result<Running, StartError> {
     };
     let (_, mailboxes) = Mesh::new(spec.shards.get(), MeshLimits::default());
     let inboxes: Vec<_> = mailboxes.iter().map(|_| Inbox::default()).collect();
-    let spec = Arc::new(spec);
+    let (spec, counters) = (Arc::new(spec), Arc::<ConnectionCounters>::default());
     let runtime = rt::start(&options, mailboxes, |shard| {
         let number = usize::from(shard.0);
-        let (spec, seats, inbox) = (
-            Arc::clone(&spec),
-            std::mem::take(&mut tcp[number]),
-            inboxes[number].clone(),
-        );
-        move |shard| async move { serve(Local::new(shard, spec), seats, inbox) }
+        let (spec, counters) = (Arc::clone(&spec), Arc::clone(&counters));
+        let (seats, inbox) = (std::mem::take(&mut tcp[number]), inboxes[number].clone());
+        move |shard| async move { serve(Local::new(shard, spec, counters), seats, inbox) }
     })
     .map_err(StartError::Shard)?;
     let mut running = Running {
         addresses,
+        counters,
         runtime,
         acceptors: Vec::new(),
         files: Vec::new(),
@@ -123,6 +123,12 @@ impl Running {
     #[must_use]
     pub fn addresses(&self) -> &[Address] {
         &self.addresses
+    }
+
+    /// What became of connections before they were open.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<ConnectionCounters> {
+        &self.counters
     }
 
     /// The shards, for what they count.

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::channel;
 
 use common::{Client, PATIENCE, Patient, Server, listener, read_to_end, spec};
@@ -23,6 +24,7 @@ fn requests_are_handed_off_with_all_that_was_read() {
     client.write_all(REQUEST).unwrap();
     let handoff = handed.recv_timeout(PATIENCE).unwrap();
     assert_eq!((&handoff.received[..], handoff.listener), (REQUEST, 0));
+    assert_eq!(server.running.counters().handed_off.load(Relaxed), 1);
     let mut stream = TcpStream::from(handoff.socket);
     let would_block = stream.read(&mut [0; 1]).unwrap_err();
     assert_eq!(would_block.kind(), std::io::ErrorKind::WouldBlock);

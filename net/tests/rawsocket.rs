@@ -4,6 +4,7 @@
 mod common;
 
 use std::io::{Read, Write};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use common::{MAX_MESSAGE, Server, read_to_end, spec};
 use serde_json::{Value, json};
@@ -111,6 +112,12 @@ fn handshakes_are_refused_with_their_code() {
         server
             .answer(b"GET / HTTP/1.1\r\n\r\n")
             .starts_with("HTTP/1.1 503 ")
+    );
+    let counters = server.running.counters();
+    let count = |counter: &AtomicU64| counter.load(Relaxed);
+    assert_eq!(
+        [&counters.accepted, &counters.refused, &counters.over_limit].map(count),
+        [6, 3, 2]
     );
     drop(held);
     // The place is free once the server has seen the end of that connection.

@@ -4,6 +4,7 @@
 mod common;
 
 use std::io::{Read, Write};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use common::{MAX_MESSAGE, PATIENCE, Server, read_to_end, spec};
@@ -193,6 +194,7 @@ fn slow_handshakes_are_cut_off() {
             "{took:?}"
         );
     }
+    assert_eq!(server.running.counters().timed_out.load(Relaxed), 3);
     // A client that goes on in time is not cut off.
     let mut client = server.client();
     client.join();
