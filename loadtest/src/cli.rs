@@ -48,6 +48,9 @@ pub(crate) enum Scenario {
     /// Calls from many callers to many callees: calls per second, round-trip times
     Rpc(Rpc),
     /// Open many sessions: sessions per second; then memory per idle session
+    ///
+    /// For the memory, restart the router first: one that has had as many sessions before uses the memory of these
+    /// again, and hardly grows.
     Connect(Connect),
     /// A fan-out in which some subscribers stop reading: what the others notice
     Slow(Slow),

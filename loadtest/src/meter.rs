@@ -82,6 +82,7 @@ impl Meter {
         Phase {
             name,
             seconds,
+            stalled: false,
             unit,
             count,
             per_second: count as f64 / seconds.max(1e-9),

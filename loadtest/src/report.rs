@@ -45,6 +45,8 @@ pub(crate) struct SlowReaders {
 pub(crate) struct Phase {
     pub(crate) name: &'static str,
     pub(crate) seconds: f64,
+    /// Whether it ended early, since nothing at all arrived for `--patience`.
+    pub(crate) stalled: bool,
     /// What is counted, in the plural: deliveries, calls, sessions; empty where nothing is.
     pub(crate) unit: &'static str,
     pub(crate) count: u64,
@@ -101,6 +103,12 @@ impl Report {
             self.warnings.push(format!(
                 "{}: the harness itself used {share:.0} % of a core: rates may be its limit, not the router's",
                 phase.name
+            ));
+        }
+        if phase.stalled {
+            let (name, seconds) = (phase.name, phase.seconds);
+            self.warnings.push(format!(
+                "{name}: ended after {seconds:.1} s, since nothing arrived for as long as --patience says"
             ));
         }
         self.phases.push(phase);

@@ -171,7 +171,7 @@ impl Fan {
         let patience = stage.common.patience.as_nanos() as u64;
         let mut meter = Meter::start(&stage.probe, stage.driver.io.now());
         let mut sample = Every::new(SAMPLE_EVERY);
-        stage.driver.run(self, until, |fan, io| {
+        let ended = stage.driver.run(self, until, |fan, io| {
             let now = io.now();
             if sample.is_due(now) {
                 meter.sample();
@@ -184,7 +184,10 @@ impl Fan {
             asked_per_second: asked.map(|rate| rate * self.crowd.readers as f64),
         };
         let now = stage.driver.io.now();
-        Ok(meter.finish(name, now, &counted, (&self.latencies, &self.lag)))
+        Ok(Phase {
+            stalled: ended && self.failure.is_none(),
+            ..meter.finish(name, now, &counted, (&self.latencies, &self.lag))
+        })
     }
 
     /// Stops publishing, waits for what is under way, and counts what did not arrive.

@@ -156,7 +156,7 @@ impl Calls {
         let patience = stage.common.patience.as_nanos() as u64;
         let mut meter = Meter::start(&stage.probe, stage.driver.io.now());
         let mut sample = Every::new(SAMPLE_EVERY);
-        stage.driver.run(self, until, |calls, io| {
+        let ended = stage.driver.run(self, until, |calls, io| {
             let now = io.now();
             if sample.is_due(now) {
                 meter.sample();
@@ -169,7 +169,11 @@ impl Calls {
             asked_per_second,
         };
         let latencies = (&self.latencies, &self.lag);
-        Ok(meter.finish(name, stage.driver.io.now(), &counted, latencies))
+        let now = stage.driver.io.now();
+        Ok(Phase {
+            stalled: ended && self.failure.is_none(),
+            ..meter.finish(name, now, &counted, latencies)
+        })
     }
 
     /// Makes no more calls, waits for answers, and counts those that did not come.
