@@ -351,7 +351,7 @@ fn title(options: &Rpc) -> String {
     };
     let how = match options.rate {
         Some(rate) => format!("{rate} calls/s, open loop"),
-        None => format!("{} calls each, closed loop", options.calls),
+        None => format!("{} each, closed loop", counted(options.calls, "call")),
     };
     format!(
         "{callers} -> {callees}, {procedures}, {} octets, {how}",
