@@ -40,7 +40,7 @@ tools:
 # --- Testing --------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: check unit blackbox ## Run all tests, and install what they need
+test: check unit sim stalls blackbox ## Run all tests, and install what they need
 
 .PHONY: check
 check: tools ## Check formatting, lints and dependencies
@@ -55,10 +55,18 @@ check: tools ## Check formatting, lints and dependencies
 .PHONY: unit
 unit: tools ## Run the tests that are written in Rust
 	@if cargo nextest --version >/dev/null 2>&1; then \
-	  cargo nextest run --workspace --locked --no-fail-fast && cargo test --workspace --locked --doc --quiet; \
+	  cargo nextest run --workspace --locked --no-fail-fast -E 'not binary(park)' && cargo test --workspace --locked --doc --quiet; \
 	else \
 	  cargo test --workspace --locked --quiet --no-fail-fast; \
 	fi
+
+.PHONY: sim
+sim: tools ## Simulate 10,000 seeds (ARGS="--seeds N --from N --shards N" for others)
+	@cargo run --release --locked --quiet --package crosspoint-sim -- $(or $(ARGS),--seeds 10000)
+
+.PHONY: stalls
+stalls: tools ## Look for shards that sleep over their work: 20 s of round trips between two executors
+	@cargo test --release --locked --quiet --package crosspoint-shard --features glommio --test park -- --nocapture
 
 .PHONY: blackbox
 blackbox: release $(VENV_READY) $(NPM_READY) chromium ## Run the tests by clients from outside (ARGS for pytest)

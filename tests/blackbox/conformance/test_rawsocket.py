@@ -9,7 +9,7 @@ from harness.peers import Peers
 from harness.serializers import JSON
 from harness.wire import Connection, RawSocket
 
-WELCOME_FITS = 0  # the exponent of a client's limit (minus 9): the smallest there is
+SMALLEST = 0  # the exponent of a client's limit (minus 9): the smallest there is
 
 
 def open_socket(rawsocket: Peers, identity: str = "anonymous") -> Connection:
@@ -149,11 +149,11 @@ def test_TR_013_frame_over_the_limit(rawsocket: Peers) -> None:
 
 def test_TR_014_clients_limit(rawsocket: Peers) -> None:
     """An event above the client's limit is not sent to it, and its session lives on."""
-    session = rawsocket.connect(limit=WELCOME_FITS).join()
+    session = rawsocket.connect(limit=SMALLEST).join()
     other, publisher = rawsocket.join(), rawsocket.join()
     subscription = session.subscribe(rawsocket.uri("topic"))
     other.subscribe(rawsocket.uri("topic"))
-    large = ["x" * (1 << (9 + WELCOME_FITS))]
+    large = ["x" * (1 << (9 + SMALLEST))]
     publisher.publish(rawsocket.uri("topic"), large)
     publisher.publish(rawsocket.uri("topic"), ["small"])
     session.event(subscription, ["small"])
@@ -163,10 +163,10 @@ def test_TR_014_clients_limit(rawsocket: Peers) -> None:
 
 def test_TR_015_result_over_the_clients_limit(rawsocket: Peers) -> None:
     """A result above the caller's limit becomes an error payload_size_exceeded."""
-    caller, callee = rawsocket.connect(limit=WELCOME_FITS).join(), rawsocket.join()
+    caller, callee = rawsocket.connect(limit=SMALLEST).join(), rawsocket.join()
     callee.register(rawsocket.uri("procedure"))
     request = caller.call(rawsocket.uri("procedure"))
-    callee.reply(callee.invocation(), ["x" * (1 << (9 + WELCOME_FITS))])
+    callee.reply(callee.invocation(), ["x" * (1 << (9 + SMALLEST))])
     caller.expect_error(m.CALL, request, "wamp.error.payload_size_exceeded")
     caller.barrier()
 
