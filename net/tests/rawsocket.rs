@@ -4,7 +4,7 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use common::{MAX_MESSAGE, Server, read_to_end, spec};
 use serde_json::{Value, json};
@@ -172,4 +172,49 @@ fn a_message_of_the_announced_length_passes() {
     );
     assert_eq!(receive(&mut subscribers[1])[4][0], "small");
     server.stop();
+}
+
+#[test]
+fn a_flood_does_not_starve_others() {
+    let server = Server::start(spec(1));
+    let open = || {
+        let mut stream = server.connect();
+        stream.write_all(&handshake(15)).unwrap();
+        stream.read_exact(&mut [0; 4]).unwrap();
+        send(&mut stream, &hello());
+        assert_eq!(receive(&mut stream)[0], 2);
+        stream
+    };
+    let (mut flooding, mut other) = ([0; 3].map(|_| open()), open());
+    let flood = frame(0, json!([16, 1, {}, "a.topic", ["flood"]]).to_string().as_bytes()).repeat(1000);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for stream in &mut flooding {
+            scope.spawn(|| {
+                while !over.load(Relaxed) {
+                    stream.write_all(&flood).unwrap();
+                }
+            });
+        }
+        let end = SetWhenDropped(&over);
+        for request in 1..=100 {
+            send(
+                &mut other,
+                &json!([16, request, {"acknowledge": true}, "b.topic"]),
+            );
+            let published = receive(&mut other);
+            assert_eq!((&published[0], &published[1]), (&json!(17), &json!(request)));
+        }
+        drop(end);
+    });
+    server.stop();
+}
+
+/// Lets other threads end also where this one panics.
+struct SetWhenDropped<'b>(&'b AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
 }
