@@ -28,9 +28,12 @@ class Pool:
         caller.result(request, ["served"])
 
     def served(self) -> int:
-        """The number of the callee that serves the next call."""
+        """The number of the callee that serves the next call, or -1 if it fails."""
         request = self.caller.call(self.procedure)
-        callee = first_ready(self.callees)
+        callee = first_ready([self.caller, *self.callees])
+        if callee is self.caller:
+            assert self.caller.recv()[:3] == [m.ERROR, m.CALL, request]
+            return -1
         callee.reply(callee.invocation())
         self.caller.result(request)
         return self.callees.index(callee)
@@ -106,9 +109,9 @@ def test_SR_009_first_leaves(wamp: Peers) -> None:
     """With first, the next oldest callee serves when the oldest has left."""
     pool = Pool(wamp, "first")
     pool.callees[0].unregister(pool.ids[0])
-    pool.served_by(pool.callees[1])
+    eventually(lambda: pool.served() == 1)
     pool.callees[1].leave()
-    pool.served_by(pool.callees[2])
+    eventually(lambda: pool.served() == 2)
 
 
 def test_SR_010_policy_is_chosen_anew(wamp: Peers) -> None:
@@ -138,8 +141,8 @@ def test_SR_012_fair_after_a_callee_left(wamp: Peers) -> None:
     pool = Pool(wamp, "roundrobin", size=4)
     pool.served_by(pool.callees[0])
     pool.callees[1].leave()
-    shares = Counter(pool.served() for _ in range(9))
-    assert shares == {0: 3, 2: 3, 3: 3}
+    # Not necessarily the first nine calls: the caller's shard learns a little later who has left.
+    eventually(lambda: Counter(pool.served() for _ in range(9)) == {0: 3, 2: 3, 3: 3})
 
 
 def test_SR_013_shared_pattern(wamp: Peers) -> None:
