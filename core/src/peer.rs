@@ -8,12 +8,11 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 
-use crate::dealer::{Callee, Procedure};
+use crate::dealer::{Callee, Incarnation, Procedure};
 use crate::ids::{
     CallKey, PublicationId, RealmId, RegistrationId, SessionId, SessionRef, ShardId, ShardSet, SubscriptionId,
 };
 use crate::options::{CancelMode, InvokePolicy, MatchPolicy, Receivers};
-use crate::pattern::relation::Pattern;
 use crate::payload::Payload;
 use crate::session::Identity;
 use crate::value::Dict;
@@ -31,23 +30,6 @@ pub struct Key {
     pub policy: MatchPolicy,
     /// The URI or pattern.
     pub uri: Arc<str>,
-}
-
-impl Key {
-    /// Whether the concrete `uri` is one of this key's.
-    pub(crate) fn matches(&self, uri: &str) -> bool {
-        let (own, uri) = (
-            Pattern {
-                policy: self.policy,
-                uri: &self.uri,
-            },
-            Pattern {
-                policy: MatchPolicy::Exact,
-                uri,
-            },
-        );
-        own.covers(uri)
-    }
 }
 
 /// A message between shards.
@@ -219,8 +201,10 @@ pub struct Invoke {
     pub registration: RegistrationId,
     /// The procedure as called; a checked URI.
     pub procedure: ByteString,
-    /// The match policy of the registration.
-    pub policy: MatchPolicy,
+    /// Which of those that had the registration's id.
+    pub incarnation: Incarnation,
+    /// Whether INVOCATION names the procedure: the registration is a pattern.
+    pub name_procedure: bool,
     /// The caller, where it is disclosed.
     pub caller: Option<Disclosed>,
     /// Whether progressive results are wanted.

@@ -10,6 +10,7 @@ use ahash::{HashMap, HashSet, RandomState};
 use bytestring::ByteString;
 
 use crate::config::Access;
+use crate::dealer::Incarnation;
 use crate::features::ClientFeatures;
 use crate::ids::{
     CallKey, ConnKey, RealmId, RegistrationId, RequestId, SessionId, SessionRef, SubscriptionId,
@@ -61,12 +62,19 @@ pub(crate) struct Session {
     pub(crate) subscriptions: HashSet<SubscriptionId>,
     /// How many SUBSCRIBEs wait for their grant.
     pub(crate) subscribing: usize,
-    pub(crate) registrations: HashMap<RegistrationId, Key>,
+    pub(crate) registrations: HashMap<RegistrationId, Registration>,
     /// How many REGISTERs wait for their grant.
     pub(crate) registering: usize,
     /// Slots of the calls of this session that wait for an answer.
     pub(crate) calls: HashMap<RequestId, CallKey>,
     pub(crate) work: Work,
+}
+
+/// What a session serves as a callee.
+#[derive(Clone, Debug)]
+pub(crate) struct Registration {
+    pub(crate) key: Key,
+    pub(crate) incarnation: Incarnation,
 }
 
 /// What a session works on as a callee.

@@ -77,7 +77,8 @@ impl Router {
             realm,
             registration: choice.procedure.registration,
             procedure: call.procedure,
-            policy: MatchPolicy::Exact,
+            incarnation: choice.procedure.incarnation,
+            name_procedure: false,
             caller: None,
             receive_progress: false,
             timeout: None,
@@ -140,7 +141,8 @@ impl Router {
         let progress = callee.features.progressive_call_results && callee.features.call_canceling;
         invoke.callee = callee.session;
         invoke.registration = procedure.registration;
-        invoke.policy = procedure.key.policy;
+        invoke.incarnation = procedure.incarnation;
+        invoke.name_procedure = procedure.key.policy != MatchPolicy::Exact;
         invoke.receive_progress = call.want_progress && progress;
         let callee_keeps_time = callee.forward_timeout && callee.features.call_timeout;
         invoke.timeout = call.timeout.filter(|_| callee_keeps_time);

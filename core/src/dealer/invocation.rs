@@ -6,7 +6,7 @@ use crate::ids::{ConnKey, RequestId, SessionRef};
 use crate::message::{Error, Invocation as InvocationMessage, Message, RequestKind, Yield};
 use crate::options::{InvocationDetails, MatchPolicy};
 use crate::payload::Payload;
-use crate::peer::{Invoke, Key, Outcome, PeerMessage, Reply};
+use crate::peer::{Invoke, Outcome, PeerMessage, Reply};
 use crate::router::{Router, passthru};
 use crate::session::{Invocation, Session, Work};
 use crate::uri::{UriCheck, is_valid};
@@ -165,13 +165,8 @@ impl Router {
 }
 
 fn place(session: &Session, invoke: &Invoke) -> Place {
-    // The id alone does not tell: where keys clash it may be another key's by now.
-    let serves = |key: &Key| key.policy == invoke.policy && key.matches(&invoke.procedure);
-    if session
-        .registrations
-        .get(&invoke.registration)
-        .is_some_and(serves)
-    {
+    let held = session.registrations.get(&invoke.registration);
+    if held.is_some_and(|held| held.incarnation == invoke.incarnation) {
         Place::Deliver
     } else if session.registering > 0 {
         Place::Hold
@@ -197,7 +192,7 @@ fn invocation(session: &mut Session, invoke: Invoke) -> (ConnKey, Message) {
         caller: caller.as_ref().map(|caller| caller.session),
         caller_authid: caller.as_ref().map(|caller| caller.identity.authid.clone()),
         caller_authrole: caller.as_ref().map(|caller| caller.identity.authrole.clone()),
-        procedure: (invoke.policy != MatchPolicy::Exact).then_some(invoke.procedure),
+        procedure: invoke.name_procedure.then_some(invoke.procedure),
         trustlevel: None,
         timeout: invoke.timeout,
         receive_progress: invoke.receive_progress,

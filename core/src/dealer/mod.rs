@@ -35,6 +35,8 @@ pub struct Procedure {
     pub key: Key,
     /// The registration's id, the same for all callees.
     pub registration: RegistrationId,
+    /// Which of those that had this id it is.
+    pub incarnation: Incarnation,
     /// Which callee gets a call.
     pub invoke: InvokePolicy,
     /// In the order of their registration.
@@ -43,6 +45,12 @@ pub struct Procedure {
     /// one round.
     pub turn: Arc<AtomicUsize>,
 }
+
+/// Tells a procedure from earlier and later ones with the same id. Ids are given again, to the same key or,
+/// where keys clash, to another, while calls for the one before are still on their way. Counted by the owner,
+/// which is the same for all that can have an id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Incarnation(pub u64);
 
 /// One session that serves a procedure.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +74,8 @@ pub(crate) struct Dealer {
     owned: PatternMap<Arc<Procedure>>,
     /// Registration ids given out by this owner.
     taken: ahash::HashSet<RegistrationId>,
+    /// The incarnation that this owner gave out last.
+    last_incarnation: u64,
 }
 
 impl Dealer {
@@ -74,6 +84,7 @@ impl Dealer {
             procedures: PatternMap::new(hasher.clone()),
             owned: PatternMap::new(hasher.clone()),
             taken: ahash::HashSet::with_hasher(hasher.clone()),
+            last_incarnation: 0,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use super::{Callee, Dealer, Procedure};
+use super::{Callee, Dealer, Incarnation, Procedure};
 use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{RegistrationId, SessionRef};
@@ -60,7 +60,12 @@ impl Router {
     ) -> Procedure {
         let realm = self.realm(key.realm);
         let hash = realm.hasher.hash(key.policy, &key.uri);
-        let taken = &mut realm.dealer.taken;
+        let Dealer {
+            taken,
+            last_incarnation,
+            ..
+        } = &mut realm.dealer;
+        *last_incarnation += 1;
         let first = old.map_or(hash, |old| old.0);
         let id = realm
             .hasher
@@ -73,6 +78,7 @@ impl Router {
         Procedure {
             key,
             registration: id,
+            incarnation: Incarnation(*last_incarnation),
             invoke,
             callees: vec![callee],
             turn: Arc::new(AtomicUsize::new(0)),
@@ -108,6 +114,7 @@ impl Router {
             None => Arc::new(Procedure {
                 key: key.clone(),
                 registration: RegistrationId::default(),
+                incarnation: Incarnation::default(),
                 invoke: InvokePolicy::Single,
                 callees: Vec::new(),
                 turn: Arc::default(),
@@ -184,6 +191,7 @@ impl Procedure {
         Self {
             key: self.key.clone(),
             registration: self.registration,
+            incarnation: self.incarnation,
             invoke: self.invoke,
             callees: Vec::new(),
             turn: Arc::clone(&self.turn),

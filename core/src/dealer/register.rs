@@ -14,6 +14,7 @@ use crate::ids::{ConnKey, RegistrationId, RequestId, SessionRef, ShardId};
 use crate::message::{Message, Register, Registered, RequestKind, Unregister, Unregistered};
 use crate::peer::{Grant, Key, PeerMessage, RegisterRequest, Token};
 use crate::router::{Pending, PendingRegister, Refusal, Router, invalid_uri};
+use crate::session::Registration;
 use crate::uri::is_reserved;
 use crate::value::Dict;
 
@@ -130,7 +131,7 @@ impl Router {
             return self.acknowledge(grant, fx);
         }
         if let Some(Pending::Register(pending)) = self.pending.get_mut(&grant.token) {
-            pending.registration = Some(procedure.registration);
+            pending.registration = Some((procedure.registration, procedure.incarnation));
         }
         self.acknowledged(grant.token, fx);
     }
@@ -146,7 +147,7 @@ impl Router {
             given_up,
             ..
         } = pending;
-        let Some(registration) = registration else {
+        let Some((registration, incarnation)) = registration else {
             unreachable!("a registration is granted by its owner's announcement, which names it");
         };
         let Some(session) = self.conns.same_session_mut(callee) else {
@@ -154,7 +155,8 @@ impl Router {
         };
         session.registering -= 1;
         if !given_up.contains(&registration) {
-            session.registrations.insert(registration, key);
+            let held = Registration { key, incarnation };
+            session.registrations.insert(registration, held);
         }
         fx.send(
             callee.conn,
@@ -186,7 +188,7 @@ impl Router {
         let Some(session) = self.conns.session_mut(conn) else {
             return;
         };
-        let Some(key) = session.registrations.remove(&unregister.registration) else {
+        let Some(Registration { key, .. }) = session.registrations.remove(&unregister.registration) else {
             let refusal = Refusal::new(uri::NO_SUCH_REGISTRATION, "");
             return self.refuse(conn, (RequestKind::Unregister, unregister.request), refusal, fx);
         };
@@ -267,7 +269,7 @@ impl Router {
         if session.registering > 0 {
             // Lost before the grant is complete: REGISTERED comes first all the same.
             for pending in self.pending_registers(callee) {
-                pending.revoked |= pending.registration == Some(registration);
+                pending.revoked |= pending.registration.is_some_and(|(id, _)| id == registration);
             }
         }
         self.take_back(registration, callee, fx);
@@ -296,13 +298,13 @@ impl Router {
     pub(crate) fn end_registrations(
         &mut self,
         callee: SessionRef,
-        registrations: HashMap<RegistrationId, Key>,
+        registrations: HashMap<RegistrationId, Registration>,
         fx: &mut Effects,
     ) {
         let mut registrations: Vec<_> = registrations.into_iter().collect();
         // In the order of the ids, not in that of a hash map.
         registrations.sort_unstable_by_key(|(id, _)| *id);
-        for (registration, key) in registrations {
+        for (registration, Registration { key, .. }) in registrations {
             self.post_unregister(key, (registration, callee), None, fx);
         }
     }

@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 
 use crate::broker::Broker;
 use crate::config::{Access, RealmConfig, RouterConfig};
-use crate::dealer::{Calls, Dealer};
+use crate::dealer::{Calls, Dealer, Incarnation};
 use crate::effect::{Effect, Effects};
 use crate::features::router_roles;
 use crate::ids::{ConnKey, ID_MAX, RealmId, RegistrationId, RequestId, SHARDS_MAX, SessionRef, ShardId};
@@ -93,7 +93,7 @@ pub(crate) struct PendingRegister {
     pub(crate) request: RequestId,
     pub(crate) key: Key,
     /// Known from the owner's announcement on.
-    pub(crate) registration: Option<RegistrationId>,
+    pub(crate) registration: Option<(RegistrationId, Incarnation)>,
     /// Set if another session took the registration over before this one was granted.
     pub(crate) revoked: bool,
     /// Registrations of this key that the session, which had them by earlier requests, gave up after this one.
