@@ -1,0 +1,13 @@
+//! Scenarios of a few sessions on one shard and on two: what a client sees, line by line of the conformance
+//! list, and the races between shards that the simulation found. Nothing here is random.
+
+mod calls;
+mod cancelling;
+mod events;
+mod mesh;
+mod progress;
+mod races;
+mod registrations;
+mod say;
+mod sharing;
+mod timeouts;

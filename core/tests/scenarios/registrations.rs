@@ -1,0 +1,92 @@
+//! RE: offering procedures and taking them back.
+
+use crosspoint_core::ids::RegistrationId;
+
+use crate::mesh::everywhere;
+use crate::say::{call, register, result, unregister};
+
+#[test]
+fn re_001_a_registration_has_an_id() {
+    everywhere(|mut mesh| {
+        let callee = mesh.join();
+        mesh.say(callee, register(7, "com.sum"));
+        assert_eq!(mesh.heard(callee), ["REGISTERED 7"]);
+    });
+}
+
+#[test]
+fn re_002_re_003_a_procedure_that_is_not_shared_has_one_callee() {
+    everywhere(|mut mesh| {
+        let (callee, other) = (mesh.join(), mesh.join());
+        mesh.register(callee, register(1, "com.sum"));
+        for who in [other, callee] {
+            mesh.say(who, register(2, "com.sum"));
+            assert_eq!(
+                mesh.heard(who),
+                ["ERROR Register 2 wamp.error.procedure_already_exists"]
+            );
+        }
+    });
+}
+
+#[test]
+fn re_004_a_procedure_taken_back_is_not_found() {
+    everywhere(|mut mesh| {
+        let (caller, callee) = (mesh.join(), mesh.join());
+        let id = mesh.register(callee, register(1, "com.sum"));
+        mesh.say(callee, unregister(2, id));
+        assert_eq!(mesh.heard(callee), ["UNREGISTERED 2"]);
+        mesh.say(caller, call(1, "com.sum", "x"));
+        assert_eq!(mesh.heard(caller), ["ERROR Call 1 wamp.error.no_such_procedure"]);
+    });
+}
+
+#[test]
+fn re_005_re_006_only_its_callee_takes_a_registration_back() {
+    everywhere(|mut mesh| {
+        let (other, callee) = (mesh.join(), mesh.join());
+        let id = mesh.register(callee, register(1, "com.sum"));
+        for unknown in [id, RegistrationId(1)] {
+            mesh.say(other, unregister(3, unknown));
+            assert_eq!(
+                mesh.heard(other),
+                ["ERROR Unregister 3 wamp.error.no_such_registration"]
+            );
+        }
+        mesh.say(other, call(4, "com.sum", "x"));
+        assert_eq!(mesh.heard(callee), ["INVOCATION 1 x"]);
+    });
+}
+
+#[test]
+fn re_007_what_a_lost_callee_served_is_free() {
+    everywhere(|mut mesh| {
+        let (other, callee) = (mesh.join(), mesh.join());
+        mesh.register(callee, register(1, "com.sum"));
+        mesh.lose(callee);
+        mesh.register(other, register(1, "com.sum"));
+    });
+}
+
+#[test]
+fn re_009_work_in_progress_survives_unregister() {
+    everywhere(|mut mesh| {
+        let (caller, callee) = (mesh.join(), mesh.join());
+        let id = mesh.register(callee, register(1, "com.sum"));
+        mesh.say(caller, call(1, "com.sum", "x"));
+        mesh.say(callee, unregister(2, id));
+        mesh.say(callee, result(1, "y"));
+        assert_eq!(mesh.heard(callee), ["INVOCATION 1 x", "UNREGISTERED 2"]);
+        assert_eq!(mesh.heard(caller), ["RESULT 1 y"]);
+    });
+}
+
+#[test]
+fn gb_012_a_lost_session_leaves_nothing() {
+    everywhere(|mut mesh| {
+        let callee = mesh.join();
+        mesh.register(callee, register(1, "com.sum"));
+        mesh.lose(callee);
+        assert_eq!(mesh.leftovers(0), Default::default());
+    });
+}
