@@ -128,6 +128,11 @@ impl Session {
 }
 
 impl Work {
+    /// Invocations that are not yet answered, and calls that will be.
+    pub(crate) fn len(&self) -> usize {
+        self.invocations.len() + self.held.len()
+    }
+
     /// Takes an invocation as answered.
     pub(crate) fn finish(&mut self, request: u64) -> Option<Invocation> {
         let invocation = self.invocations.remove(&request)?;
@@ -166,6 +171,14 @@ impl Conns {
         let keys = self.0.keys().into_iter();
         keys.map(|(slot, generation)| ConnKey { slot, generation })
             .collect()
+    }
+
+    /// All open sessions.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.0.entries().filter_map(|conn| match &conn.state {
+            State::Established(session) => Some(&**session),
+            _ => None,
+        })
     }
 
     /// The session of a connection, if one is open.

@@ -90,6 +90,11 @@ impl<T> Table<T> {
         self.slots.len() - self.free.len()
     }
 
+    /// All entries.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().filter_map(|place| place.entry.as_ref())
+    }
+
     /// The keys of all entries.
     pub(crate) fn keys(&self) -> Vec<(u32, u32)> {
         let taken = self

@@ -235,6 +235,7 @@ impl Router {
         let mut left = Leftovers {
             connections: self.conns.len(),
             calls: self.calls.len(),
+            invocations: self.conns.sessions().map(|session| session.work.len()).sum(),
             pending: self.pending.len(),
             ..Leftovers::default()
         };
@@ -361,5 +362,6 @@ pub struct Leftovers {
     pub subscriptions: usize,
     pub procedures: usize,
     pub calls: usize,
+    pub invocations: usize,
     pub pending: usize,
 }

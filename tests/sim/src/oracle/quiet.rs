@@ -83,15 +83,16 @@ impl Oracle {
 
     /// What the router of a shard holds is what its sessions need.
     pub(crate) fn check_leftovers(&self, shard: ShardId, left: Leftovers) -> Check {
-        let calls = self.open_calls.iter();
-        let open = calls
-            .filter(|token| self.sessions[self.calls[token].caller].shard == shard)
-            .count();
-        let expected = (self.connections_of(shard), open, 0);
+        let is_here = |session: usize| self.sessions[session].shard == shard;
+        let open = || self.open_calls.iter().map(|token| &self.calls[token]);
+        let called = open().filter(|call| is_here(call.caller)).count();
+        let invoked = open().filter_map(|call| call.invoked.as_ref());
+        let invoked = invoked.filter(|invoked| is_here(invoked.callee)).count();
+        let expected = (self.connections_of(shard), called, invoked, 0);
         ensure!(
-            (left.connections, left.calls, left.pending) == expected,
+            (left.connections, left.calls, left.invocations, left.pending) == expected,
             "a router holds nothing for what is over",
-            "shard {shard} holds {left:?}; connections, calls and questions should be {expected:?}"
+            "shard {shard} holds {left:?}; connections, calls, invocations and questions should be {expected:?}"
         );
         let (topics, procedures) = (self.topics.len(), self.procedures.values());
         let is_unused = topics == 0 && procedures.clone().all(|procedure| procedure.callees.is_empty());
