@@ -1,7 +1,7 @@
 //! CA: calls and their answers.
 
-use crate::mesh::everywhere;
-use crate::say::{call, failure, register, result};
+use crate::mesh::{everywhere, where_nobody_is_disclosed};
+use crate::say::{call, call_with, failure, register, register_with, result};
 
 #[test]
 fn ca_001_ca_019_a_call_becomes_an_invocation_and_comes_back() {
@@ -161,5 +161,49 @@ fn pv_020_an_answer_to_what_was_never_asked_is_a_violation() {
         );
         assert!(mesh.is_closed(callee));
         assert_eq!(mesh.heard(caller), ["ERROR Call 1 wamp.error.canceled"]);
+    });
+}
+
+#[test]
+fn ci_001_ci_003_a_caller_is_named_where_it_or_its_callee_wants_it() {
+    for (disclose_me, disclose_caller) in [(Some(true), None), (None, Some(true)), (Some(false), Some(true))]
+    {
+        everywhere(|mut mesh| {
+            let (caller, callee) = (mesh.join(), mesh.join());
+            mesh.register(
+                callee,
+                register_with(1, "com.sum", |options| options.disclose_caller = disclose_caller),
+            );
+            mesh.say(
+                caller,
+                call_with(1, "com.sum", "x", |options| options.disclose_me = disclose_me),
+            );
+            assert_eq!(mesh.heard(callee), ["INVOCATION 1 x caller=#0"]);
+        });
+    }
+}
+
+#[test]
+fn ci_004_where_nobody_is_disclosed_call_and_registration_are_refused() {
+    where_nobody_is_disclosed(|mut mesh| {
+        let (caller, callee) = (mesh.join(), mesh.join());
+        mesh.register(callee, register(1, "com.sum"));
+        mesh.say(
+            caller,
+            call_with(1, "com.sum", "x", |options| options.disclose_me = Some(true)),
+        );
+        assert_eq!(
+            mesh.heard(caller),
+            ["ERROR Call 1 wamp.error.option_disallowed.disclose_me"]
+        );
+        assert_eq!(mesh.heard(callee), [""; 0]);
+        mesh.say(
+            callee,
+            register_with(2, "com.other", |options| options.disclose_caller = Some(true)),
+        );
+        assert_eq!(
+            mesh.heard(callee),
+            ["ERROR Register 2 wamp.error.option_disallowed.disclose_me"]
+        );
     });
 }

@@ -104,7 +104,7 @@ impl Mesh {
             is_closed: false,
         });
         let who = Who(self.sessions.len() - 1);
-        self.say(who, hello(joining.features));
+        self.tell(who, hello(joining.features));
         match &self.sessions[who.0].inbox[..] {
             [Message::Welcome(welcome)] => self.sessions[who.0].id = welcome.session,
             other => panic!("no WELCOME: {other:?}"),

@@ -48,12 +48,6 @@ fn registration(messages: &[Message]) -> RegistrationId {
     }
 }
 
-/// Empties the mailboxes between the two shards once in each direction, owner last.
-fn round(mesh: &mut Mesh) {
-    mesh.deliver(0, 1);
-    mesh.deliver(1, 0);
-}
-
 #[test]
 fn subscribed_waits_until_other_shards_know() {
     let topic = owned_by(0);
@@ -92,6 +86,22 @@ fn a_call_before_registered_waits_for_it() {
     assert_eq!(mesh.heard(caller), ["ERROR Call 1 wamp.error.no_such_procedure"]);
     mesh.settle();
     assert_eq!(mesh.heard(callee), ["REGISTERED 1", "INVOCATION 1 x"]);
+}
+
+#[test]
+fn calls_behind_one_that_waits_for_registered_wait_as_well() {
+    let procedure = owned_by(0);
+    let mut mesh = Mesh::new(2);
+    let callee = join(&mut mesh, 0);
+    mesh.register(callee, register(1, "com.ready"));
+    mesh.tell(callee, register(2, procedure));
+    mesh.tell(callee, call(3, procedure, "first"));
+    mesh.tell(callee, call(4, "com.ready", "second"));
+    mesh.settle();
+    assert_eq!(
+        mesh.heard(callee),
+        ["REGISTERED 2", "INVOCATION 1 first", "INVOCATION 2 second"]
+    );
 }
 
 #[test]
@@ -137,31 +147,29 @@ fn unregister_between_two_registereds_gives_up_both() {
 
 #[test]
 fn a_takeover_between_two_registereds_revokes_both() {
-    let procedure = owned_by(1);
-    let mut mesh = Mesh::new(2);
-    let (callee, other) = (join(&mut mesh, 0), join(&mut mesh, 1));
-    mesh.tell(callee, register_shared(1, procedure, InvokePolicy::First));
-    round(&mut mesh);
+    // Of three shards the second owns the procedure, and the third is slow to acknowledge.
+    let register_twice = |name| {
+        let mut mesh = Mesh::new(3);
+        let callee = join(&mut mesh, 0);
+        mesh.tell(callee, register_shared(1, name, InvokePolicy::First));
+        let is_owned_by_second = (mesh.waiting(0, 1), mesh.waiting(0, 2)) == (1, 0);
+        is_owned_by_second.then_some((mesh, callee, name))
+    };
+    let found = NAMES.into_iter().find_map(register_twice);
+    let (mut mesh, callee, procedure) = found.expect("one of twelve names");
+    mesh.settle();
     let id = registration(&mesh.got(callee));
-    // The second REGISTER is granted, then revoked, on the way back to its shard.
     mesh.tell(callee, register_shared(2, procedure, InvokePolicy::First));
     mesh.deliver(0, 1);
+    let other = join(&mut mesh, 1);
     mesh.tell(
         other,
         register_with(1, procedure, |options| options.force_reregister = true),
     );
+    mesh.deliver(1, 0);
+    assert_eq!(mesh.heard(callee), ["UNREGISTERED 0"]);
     mesh.settle();
-    let heard = mesh.heard(callee);
-    assert_eq!(
-        heard.iter().filter(|text| *text == "REGISTERED 2").count(),
-        1,
-        "{heard:?}"
-    );
-    assert_eq!(
-        heard.last().map(String::as_str),
-        Some("UNREGISTERED 0"),
-        "{heard:?}"
-    );
+    assert_eq!(mesh.heard(callee), ["REGISTERED 2", "UNREGISTERED 0"]);
     mesh.say(callee, unregister(3, id));
     assert_eq!(
         mesh.heard(callee),

@@ -5,13 +5,16 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::panic;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
 
 use crate::{Options, Outcome, Tally, TraceLength, run};
 
+static NAME_SEED_IN_PANICS: Once = Once::new();
+
 thread_local! {
-    static SEED: Cell<Option<u64>> = const { Cell::new(None) };
+    /// The seed that this thread runs.
+    static RUNNING: Cell<Option<(u64, Options)>> = const { Cell::new(None) };
 }
 
 /// What all seeds came to.
@@ -30,7 +33,7 @@ pub struct Summary {
 /// Runs all seeds of a range on `threads` threads, and stops at the first failure.
 #[must_use]
 pub fn run_all(seeds: Range<u64>, options: Options, threads: usize) -> Summary {
-    name_seed_in_panics(options);
+    NAME_SEED_IN_PANICS.call_once(name_seed_in_panics);
     let next = AtomicU64::new(seeds.start);
     let is_over = AtomicBool::new(false);
     let summary = Mutex::new(Summary::default());
@@ -42,9 +45,9 @@ pub fn run_all(seeds: Range<u64>, options: Options, threads: usize) -> Summary {
                     if seed >= seeds.end {
                         return;
                     }
-                    SEED.set(Some(seed));
+                    RUNNING.set(Some((seed, options)));
                     let outcome = run(seed, options, TraceLength::Off);
-                    SEED.set(None);
+                    RUNNING.set(None);
                     let has_failed = outcome.broken.is_some();
                     is_over.fetch_or(has_failed, Ordering::Relaxed);
                     let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,10 +65,10 @@ pub fn run_all(seeds: Range<u64>, options: Options, threads: usize) -> Summary {
 }
 
 /// A router that panics names the seed as well.
-fn name_seed_in_panics(options: Options) {
+fn name_seed_in_panics() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
-        if let Some(seed) = SEED.get() {
+        if let Some((seed, options)) = RUNNING.get() {
             eprintln!(
                 "seed {seed} panics; reproduce it with\n  {}",
                 command(seed, options)
