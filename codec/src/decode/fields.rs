@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use bytestring::ByteString;
-use crosspoint_core::ids::{SessionId, is_valid_id};
+use crosspoint_core::ids::{ID_MAX, SessionId, is_valid_id};
+use crosspoint_core::payload::Format;
 use crosspoint_core::value::{Dict, Value};
 
 use super::envelope::{Envelope, Refusal};
@@ -183,7 +184,13 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
     }
 
     fn id(&self, token: &TokenOf<'a, R>) -> Result<u64, Refusal> {
-        match unsigned(token) {
+        let number = match token {
+            // Some clients have no integers of this size: JavaScript's serializers write floats above 2^32. In
+            // JSON they write the same digits as everybody else.
+            Token::Float(value) if R::FORMAT != Format::Json => integral(*value),
+            token => unsigned(token),
+        };
+        match number {
             Some(id) if is_valid_id(id) => Ok(id),
             _ => Err(self.unexpected(AN_ID, token)),
         }
@@ -275,6 +282,12 @@ fn unsigned<S>(token: &Token<'_, S>) -> Option<u64> {
         Token::UInt(value) => Some(*value),
         _ => None,
     }
+}
+
+/// A float that is an integer which floats hold exactly.
+fn integral(value: f64) -> Option<u64> {
+    let is_exact = value.fract() == 0.0 && (0.0..=ID_MAX as f64).contains(&value);
+    is_exact.then_some(value as u64)
 }
 
 /// A key that occurs twice. Few keys are compared each with each, many are sorted, since a stranger chooses

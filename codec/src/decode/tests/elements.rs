@@ -86,7 +86,7 @@ fn ids_are_integers_from_1_to_2_to_the_53() {
         ("-1", "-1"),
         ("9007199254740993", "9007199254740993"),
         ("18446744073709551615", "18446744073709551615"),
-        ("1.0", "1.0"),
+        ("1.5", "1.5"),
         ("\"1\"", "\"1\""),
         ("true", "true"),
         ("null", "null"),
@@ -105,6 +105,27 @@ fn ids_are_integers_from_1_to_2_to_the_53() {
         panic!("not UNSUBSCRIBE");
     };
     assert_eq!(message.subscription, SubscriptionId(1 << 53));
+}
+
+#[test]
+fn an_id_may_be_a_float_that_is_an_integer_but_not_in_json() {
+    let message = "[34,1.0,1099511627777.0]";
+    for format in [Format::MsgPack, Format::Cbor] {
+        let Ok(Message::Unsubscribe(read)) = decode(format, &input(message, format), &Limits::default())
+        else {
+            panic!("not UNSUBSCRIBE in {}", format.name());
+        };
+        assert_eq!((read.request.0, read.subscription.0), (1, 1_099_511_627_777));
+        for id in ["0.0", "-1.0", "9007199254740994.0"] {
+            let input = input(&format!("[34,1,{id}]"), format);
+            assert!(
+                decode(format, &input, &Limits::default()).is_err(),
+                "{id} in {}",
+                format.name()
+            );
+        }
+    }
+    assert!(decode(Format::Json, &message.into(), &Limits::default()).is_err());
 }
 
 #[test]
