@@ -83,7 +83,7 @@ $(VENV_READY): $(BLACKBOX)/requirements.txt
 $(NPM_READY): $(BLACKBOX)/js/package-lock.json
 	@command -v npm >/dev/null || { echo "Node.js 20 or later is missing: apt-get install nodejs npm"; exit 1; }
 	@# Not `npm ci`: it wants every platform's optional packages in the lock file, and not all registries have those.
-	@cd $(BLACKBOX)/js && npm install --no-save --omit=optional --no-audit --no-fund --ignore-scripts --loglevel=error
+	@cd $(BLACKBOX)/js && npm install --no-save --no-audit --no-fund --ignore-scripts --loglevel=error
 	@touch $@
 
 .PHONY: chromium

@@ -1,13 +1,14 @@
 //! CANCEL, timeouts and callers who leave: the ways in which a call ends before its callee answers.
 
+use ahash::HashMap;
+
 use crate::effect::Effects;
 use crate::error_uri as uri;
-use crate::ids::{CallKey, ConnKey, SessionRef};
+use crate::ids::{CallKey, ConnKey, RequestId, SessionRef};
 use crate::message::{Cancel, Interrupt, Message};
 use crate::options::CancelMode;
 use crate::peer::PeerMessage;
 use crate::router::Router;
-use crate::session::Session;
 use crate::timers::Timer;
 use crate::value::Dict;
 
@@ -55,8 +56,8 @@ impl Router {
     }
 
     /// The caller's session ended: its callees may stop working.
-    pub(crate) fn end_calls(&mut self, session: &Session, fx: &mut Effects) {
-        let mut keys: Vec<_> = session.calls.iter().collect();
+    pub(crate) fn end_calls(&mut self, calls: &HashMap<RequestId, CallKey>, fx: &mut Effects) {
+        let mut keys: Vec<_> = calls.iter().collect();
         // In the order of the requests, not in that of a hash map.
         keys.sort_unstable();
         for (_, key) in keys {
@@ -117,7 +118,7 @@ impl Router {
         }
         let options = Dict::new().with("mode", mode.name()).with("reason", reason);
         let interrupt = Interrupt {
-            request: crate::ids::RequestId(request),
+            request: RequestId(request),
             options,
         };
         fx.send(callee.conn, Message::Interrupt(interrupt));

@@ -93,9 +93,10 @@ impl Router {
         };
         self.timers.set(deadline, Timer::Conn(conn));
         let me = self.session_ref(conn, &session);
-        self.end_calls(&session, fx);
-        self.end_work(session.work, fx);
-        self.end_subscriptions(conn, session.realm, &session.subscriptions, fx);
+        // Registrations first: who hears that its callee is gone finds the procedure free.
         self.end_registrations(me, session.registrations, fx);
+        self.end_subscriptions(conn, session.realm, &session.subscriptions, fx);
+        self.end_calls(&session.calls, fx);
+        self.end_work(session.work, fx);
     }
 }

@@ -22,6 +22,9 @@ pub(crate) struct Postman {
     outgoing: Vec<Outgoing>,
     /// The shards for which something waits here.
     waiting: ShardSet,
+    /// The same in the order in which the turn first posted to them, which is the order of sending: what a
+    /// step posted first is then in its mailbox, unless that is full, before anybody hears what it posted next.
+    order: Vec<ShardId>,
 }
 
 /// What waits for one shard.
@@ -43,6 +46,7 @@ impl Postman {
             counters,
             outgoing,
             waiting: ShardSet::EMPTY,
+            order: Vec::new(),
         }
     }
 
@@ -56,7 +60,10 @@ impl Postman {
         let outgoing = &mut self.outgoing[usize::from(to.0)];
         outgoing.batch_bytes += cost(&message);
         outgoing.batch.push(message);
-        self.waiting.insert(to);
+        if !self.waiting.contains(to) {
+            self.waiting.insert(to);
+            self.order.push(to);
+        }
         if outgoing.batch.len() >= BATCH_MAX {
             self.send_to(to);
         }
@@ -65,9 +72,12 @@ impl Postman {
     /// Sends what was collected. Whether all of it is in the mailboxes now; otherwise this is to be called
     /// again soon, since nobody says when a mailbox has room.
     pub(crate) fn send(&mut self) -> bool {
-        for to in self.waiting.iter() {
+        let mut order = mem::take(&mut self.order);
+        for &to in &order {
             self.send_to(to);
         }
+        order.retain(|to| self.waiting.contains(*to));
+        self.order = order;
         self.is_empty()
     }
 

@@ -1,7 +1,7 @@
 //! The mesh without executors: order, counts, and the wake-up protocol between real threads.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -72,6 +72,39 @@ fn one_turn_is_one_envelope() {
     assert_eq!((envelope.from, envelope.messages.len()), (ShardId(0), 100));
     assert!(mailboxes[1].take().is_none());
     assert_eq!(numbers(&mut mailboxes[2]), [7]);
+}
+
+/// Notes, when its shard is woken, how many envelopes another shard's mailbox holds.
+struct Look {
+    mesh: Arc<Mesh>,
+    seen: AtomicUsize,
+}
+
+impl Wake for Look {
+    fn wake(self: Arc<Self>) {
+        self.seen
+            .store(self.mesh.inbox(ShardId(2)).sender.len(), Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn what_is_posted_first_is_sent_first() {
+    let (mesh, mut mailboxes) = Mesh::new(3, MeshLimits::default());
+    let look = Arc::new(Look {
+        mesh: Arc::clone(&mesh),
+        seen: AtomicUsize::new(0),
+    });
+    let waker = Waker::from(Arc::clone(&look));
+    assert!(
+        mailboxes[1]
+            .poll_mail(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    let mut postman = postman(0, &mesh);
+    postman.post(ShardId(2), ack(1));
+    postman.post(ShardId(1), ack(2));
+    assert!(postman.send());
+    assert_eq!(look.seen.load(Ordering::Relaxed), 1);
 }
 
 #[test]
