@@ -59,13 +59,14 @@ pub(crate) enum Scenario {
 /// What all scenarios need to know.
 #[derive(Args, Debug)]
 pub(crate) struct Common {
-    /// The router: ws://HOST:PORT/PATH or rs://HOST:PORT (RawSocket)
+    /// The router: ws://HOST:PORT/PATH or rs://HOST:PORT (RawSocket); or, to compare it with, nats://HOST:PORT,
+    /// redis://HOST:PORT (publish/subscribe) or mqtt://HOST:PORT (3.1.1, quality of service 0)
     #[arg(long, default_value = "ws://127.0.0.1:8080/ws")]
     pub(crate) url: String,
-    /// json, msgpack or cbor; of several, sessions take one after the other
+    /// json, msgpack or cbor; of several, sessions take one after the other (WAMP only)
     #[arg(long, value_delimiter = ',', default_value = "msgpack")]
     pub(crate) serializer: Vec<Serializer>,
-    /// The realm to join, anonymously
+    /// The realm to join, anonymously (WAMP only)
     #[arg(long, default_value = "realm1")]
     pub(crate) realm: String,
     /// Processes of the router, for CPU time and memory; their descendants are included
@@ -212,7 +213,13 @@ impl Serializer {
 
 impl Common {
     pub(crate) fn target(&self) -> anyhow::Result<Target> {
-        self.url.parse().with_context(|| format!("--url {}", self.url))
+        let target: Target = self.url.parse().with_context(|| format!("--url {}", self.url))?;
+        ensure!(
+            target.is_wamp() || self.serializer == [Serializer::Msgpack],
+            "--serializer is for WAMP only: {} has none, and carries payloads as MessagePack makes them",
+            self.url
+        );
+        Ok(target)
     }
 
     pub(crate) fn formats(&self) -> Vec<Format> {

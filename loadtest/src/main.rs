@@ -59,6 +59,8 @@ fn run(cli: &Cli) -> anyhow::Result<Report> {
 
 fn complete(report: &mut Report, common: &Common) {
     report.url.clone_from(&common.url);
-    report.serializers = common.formats().iter().map(|format| format.name()).collect();
+    if common.target().is_ok_and(|target| target.is_wamp()) {
+        report.serializers = common.formats().iter().map(|format| format.name()).collect();
+    }
     report.ok &= report.verified.is_clean();
 }

@@ -1,4 +1,4 @@
-//! Where the router is: the URL of the command line.
+//! Where the router is, and what it speaks: the URL of the command line.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
@@ -6,14 +6,23 @@ use std::str::FromStr;
 use anyhow::{Context, bail, ensure};
 use crosspoint_codec::frame::Framing;
 
+/// What is spoken over a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Wamp(Framing),
+    Nats,
+    Redis,
+    Mqtt,
+}
+
 /// A router's transport, with the name not yet looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    pub(crate) framing: Framing,
+    pub(crate) protocol: Protocol,
     /// Name or address, without the brackets of IPv6.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// The path and query of the upgrade request; `/` and unused for RawSocket.
+    /// The path and query of the upgrade request; `/` and unused but for WebSocket.
     pub(crate) path: String,
 }
 
@@ -24,6 +33,11 @@ impl Target {
             true => format!("[{}]:{}", self.host, self.port),
             false => format!("{}:{}", self.host, self.port),
         }
+    }
+
+    /// Whether serializers and realms mean anything there.
+    pub(crate) const fn is_wamp(&self) -> bool {
+        matches!(self.protocol, Protocol::Wamp(_))
     }
 
     /// The address to connect to: the first that the name has.
@@ -40,11 +54,15 @@ impl FromStr for Target {
     type Err = anyhow::Error;
 
     fn from_str(url: &str) -> anyhow::Result<Self> {
-        const FORMS: &str = "expected ws://HOST:PORT/PATH or rs://HOST:PORT";
+        const FORMS: &str = "expected ws://HOST:PORT/PATH, rs://HOST:PORT, nats://, redis:// or mqtt://";
         let (scheme, rest) = url.split_once("://").with_context(|| FORMS)?;
-        let framing = match scheme {
-            "ws" => Framing::WebSocket,
-            "rs" => Framing::RawSocket,
+        // Without a port, WAMP has 8080, Crossbar.io's and ours; the others have their own.
+        let (protocol, usual_port) = match scheme {
+            "ws" => (Protocol::Wamp(Framing::WebSocket), 8080),
+            "rs" => (Protocol::Wamp(Framing::RawSocket), 8080),
+            "nats" => (Protocol::Nats, 4222),
+            "redis" => (Protocol::Redis, 6379),
+            "mqtt" => (Protocol::Mqtt, 1883),
             "wss" | "rss" => bail!("TLS is not supported yet; {FORMS}"),
             _ => bail!("unknown scheme `{scheme}`; {FORMS}"),
         };
@@ -57,17 +75,17 @@ impl FromStr for Target {
             _ => format!("/{path}"),
         };
         ensure!(
-            framing == Framing::WebSocket || path == "/",
-            "a RawSocket URL has no path; {FORMS}"
+            protocol == Protocol::Wamp(Framing::WebSocket) || path == "/",
+            "a URL of {scheme}:// has no path; {FORMS}"
         );
         // The path goes into an HTTP request line as it is.
         ensure!(
             path.bytes().all(|octet| octet.is_ascii_graphic()),
             "the path must be percent-encoded"
         );
-        let (host, port) = split_authority(authority)?;
+        let (host, port) = split_authority(authority, usual_port)?;
         Ok(Self {
-            framing,
+            protocol,
             host: host.to_owned(),
             port,
             path,
@@ -75,8 +93,8 @@ impl FromStr for Target {
     }
 }
 
-/// `HOST`, `HOST:PORT` or `[V6]:PORT`; without a port it is 8080, Crossbar.io's and ours.
-fn split_authority(authority: &str) -> anyhow::Result<(&str, u16)> {
+/// `HOST`, `HOST:PORT` or `[V6]:PORT`.
+fn split_authority(authority: &str, usual_port: u16) -> anyhow::Result<(&str, u16)> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, rest) = rest.split_once(']').context("`[` without `]`")?;
@@ -88,7 +106,7 @@ fn split_authority(authority: &str) -> anyhow::Result<(&str, u16)> {
         },
     };
     ensure!(!host.is_empty(), "the host is missing");
-    let port = port.map_or(Ok(8080), str::parse);
+    let port = port.map_or(Ok(usual_port), str::parse);
     Ok((host, port.context("the port must be a number from 1 to 65535")?))
 }
 
@@ -101,13 +119,21 @@ mod tests {
     }
 
     #[test]
-    fn urls_of_both_transports() {
+    fn urls_of_all_protocols() {
         let ws = target("ws://example.org:9000/ws?a=b");
-        assert_eq!(ws.framing, Framing::WebSocket);
+        assert_eq!(ws.protocol, Protocol::Wamp(Framing::WebSocket));
         assert_eq!((&*ws.host, ws.port, &*ws.path), ("example.org", 9000, "/ws?a=b"));
         let raw = target("rs://127.0.0.1:8081");
-        assert_eq!(raw.framing, Framing::RawSocket);
+        assert_eq!(raw.protocol, Protocol::Wamp(Framing::RawSocket));
         assert_eq!((&*raw.host, raw.port), ("127.0.0.1", 8081));
+        for (url, protocol, port) in [
+            ("nats://h", Protocol::Nats, 4222),
+            ("redis://h:7000", Protocol::Redis, 7000),
+            ("mqtt://h", Protocol::Mqtt, 1883),
+        ] {
+            let target = target(url);
+            assert_eq!((target.protocol, target.port), (protocol, port), "{url}");
+        }
     }
 
     #[test]

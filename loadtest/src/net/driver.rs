@@ -11,9 +11,9 @@ use mio::{Events, Poll, Token};
 
 use super::Handler;
 use super::conn::{ConnId, Stage};
+use super::dialect::Incoming;
 use super::io::{Identity, Io};
 use super::timer::Timer;
-use super::wire::Incoming;
 
 const TIMER: Token = Token(usize::MAX);
 
@@ -164,7 +164,7 @@ impl Driver {
         }
         self.events = events;
         self.flush(handler);
-        Ok(())
+        self.io.refused.take().map_or(Ok(()), Err)
     }
 
     fn writable<H: Handler>(&mut self, handler: &mut H, id: ConnId) {
@@ -179,7 +179,7 @@ impl Driver {
                 }
                 Ok(None) => {}
             }
-            conn.begin_upgrade(&self.io.identity.target);
+            self.io.begin_upgrade(id);
         }
         if !self.io.conns[id.0].output.is_empty() {
             self.io.mark_dirty(id);
@@ -263,27 +263,17 @@ impl Driver {
     ) -> anyhow::Result<()> {
         loop {
             let conn = &mut self.io.conns[id.0];
-            match conn.stage {
-                Stage::Connecting | Stage::Closed => {
-                    buf.clear();
-                    return Ok(());
-                }
-                Stage::Upgrading => {
-                    if !conn.end_upgrade(buf)? {
-                        return Ok(());
-                    }
-                    self.io.say_hello(id);
-                }
-                Stage::Joining | Stage::Open | Stage::Leaving => match conn.wire.next(buf)? {
-                    None => return Ok(()),
-                    Some(Incoming::Message(bytes)) => {
-                        let message = conn.wire.decode(&bytes)?;
-                        self.message(handler, id, message, now)?;
-                    }
-                    Some(Incoming::Pong(frame)) => self.io.write(id, &frame),
-                    Some(Incoming::Other) => {}
-                    Some(Incoming::Close(why)) => bail!(why),
-                },
+            if matches!(conn.stage, Stage::Connecting | Stage::Closed) {
+                buf.clear();
+                return Ok(());
+            }
+            match conn.dialect.next(buf)? {
+                None => return Ok(()),
+                Some(Incoming::Ready) => self.io.say_hello(id),
+                Some(Incoming::Message(message)) => self.message(handler, id, message, now)?,
+                Some(Incoming::Reply(octets)) => self.io.write(id, &octets),
+                Some(Incoming::Nothing) => {}
+                Some(Incoming::Close(why)) => bail!(why),
             }
         }
     }

@@ -14,6 +14,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::conn::{Conn, ConnId, Stage};
+use super::dialect;
 use crate::target::Target;
 
 /// Connections of one source address before the next is used. Linux has 28,232 ports for them by default, some
@@ -37,8 +38,9 @@ pub(crate) struct Io {
     pub(super) identity: Identity,
     /// Connections that are neither open nor at their end.
     pub(super) opening: usize,
+    /// Why the run cannot go on: something was to be said that the protocol has no words for.
+    pub(super) refused: Option<anyhow::Error>,
     epoch: Instant,
-    rng: fastrand::Rng,
 }
 
 impl Io {
@@ -49,8 +51,8 @@ impl Io {
             registry,
             identity,
             opening: 0,
+            refused: None,
             epoch: Instant::now(),
-            rng: fastrand::Rng::new(),
         }
     }
 
@@ -74,7 +76,7 @@ impl Io {
     }
 
     pub(crate) fn format(&self, conn: ConnId) -> Format {
-        self.conns[conn.0].wire.format
+        self.conns[conn.0].dialect.format()
     }
 
     /// When a connection was begun, or should have been.
@@ -101,17 +103,22 @@ impl Io {
             .with_context(|| format!("connecting to {}", self.identity.address))?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.registry.register(&mut stream, Token(id.0), interest)?;
-        let framing = self.identity.target.framing;
-        self.conns.push(Conn::new(stream, framing, format, begun));
+        let dialect = dialect::new(&self.identity.target, format);
+        self.conns.push(Conn::new(stream, dialect, begun));
         self.opening += 1;
         Ok(id)
     }
 
-    /// Queues a message; it is written at the end of the turn. Dropped where the connection is closed.
+    /// Queues a message; it is written at the end of the turn. Dropped where the connection is closed. A message that
+    /// the protocol has nothing like ends the run.
     pub(crate) fn send(&mut self, id: ConnId, message: &Message) {
-        let mask = self.rng.u32(..).to_ne_bytes();
-        if let Some(frame) = self.conns[id.0].wire.frame(message, mask) {
-            self.write(id, &frame);
+        let conn = &mut self.conns[id.0];
+        if conn.stage == Stage::Closed {
+            return;
+        }
+        match conn.dialect.write(message, &mut conn.output) {
+            Ok(()) => self.mark_dirty(id),
+            Err(error) => self.refused = Some(error),
         }
     }
 
@@ -149,6 +156,15 @@ impl Io {
         if !conn.dirty && !conn.blocked {
             conn.dirty = true;
             self.dirty.push(id);
+        }
+    }
+
+    /// TCP is there: queues what the transport's handshake begins with.
+    pub(super) fn begin_upgrade(&mut self, id: ConnId) {
+        let conn = &mut self.conns[id.0];
+        conn.stage = Stage::Upgrading;
+        if conn.dialect.greet(&self.identity.target, &mut conn.output) {
+            self.say_hello(id);
         }
     }
 

@@ -1,13 +1,13 @@
-//! Many WAMP client connections in one thread, on epoll.
+//! Many client connections in one thread, on epoll: WAMP's, or those of what a router is compared with.
 //!
 //! Nothing here blocks. Whatever the kernel has for a connection is read at once; what is to be sent is gathered
 //! and written once per turn. A [`Handler`] decides what to do; it acts through [`Io`].
 
 mod conn;
+mod dialect;
 mod driver;
 mod io;
 mod timer;
-mod wire;
 
 pub(crate) use conn::{ConnId, Stage};
 pub(crate) use driver::Driver;
