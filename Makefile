@@ -101,6 +101,11 @@ chromium:
 bench: tools ## Measure the parts (criterion)
 	@cargo bench --locked --package crosspoint-bench $(if $(ARGS),-- $(ARGS))
 
+.PHONY: compare
+compare: release ## Measure the router beside Crossbar.io, NATS, Redis and mosquitto (ARGS="--quick", --help)
+	@cargo build --release --locked --package crosspoint-loadtest
+	@$(PYTHON) bench/compare/compare.py $(ARGS)
+
 .PHONY: clean
 clean: ## Remove what was built and installed here
 	@cargo clean
