@@ -1,7 +1,7 @@
 //! Latencies: recorded in nanoseconds, reported in microseconds.
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The longest latency that is told apart: what took longer counts as this.
 const MAX_NS: u64 = 600_000_000_000;
@@ -25,6 +25,24 @@ impl Latencies {
         self.0.reset();
     }
 
+    /// Takes in what another one recorded.
+    pub(crate) fn add(&mut self, other: &Self) {
+        // Both have the same bounds.
+        let _ = self.0.add(&other.0);
+    }
+
+    /// The latency, in microseconds, at quantiles from 0 to 1 that lie the closer together the nearer they are to
+    /// 1: eight for each halving of what is left.
+    pub(crate) fn curve(&self) -> Vec<(f64, f64)> {
+        const STEPS_PER_HALVING: u32 = 8;
+        let steps = self.0.iter_quantiles(STEPS_PER_HALVING);
+        let points = steps.map(|step| (step.quantile(), step.value_iterated_to() as f64 / 1e3));
+        let mut curve: Vec<_> = points.collect();
+        // One latency that many messages share covers many steps.
+        curve.dedup_by_key(|(quantile, _)| *quantile);
+        curve
+    }
+
     /// `None` where nothing was recorded.
     pub(crate) fn summary(&self) -> Option<Summary> {
         let micros = |nanoseconds: u64| nanoseconds as f64 / 1e3;
@@ -43,7 +61,7 @@ impl Latencies {
 }
 
 /// Percentiles, in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Summary {
     pub(crate) count: u64,
     pub(crate) min_us: f64,
@@ -76,6 +94,31 @@ mod tests {
         assert!(near(summary.max_us, 1000.0), "{summary:?}");
         latencies.clear();
         assert_eq!(latencies.summary(), None);
+    }
+
+    #[test]
+    fn the_curve_rises_to_the_longest() {
+        let mut latencies = Latencies::new();
+        for micros in 1..=10_000 {
+            latencies.record(micros * 1000);
+        }
+        let curve = latencies.curve();
+        assert!(curve.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1), "{curve:?}");
+        let (quantile, micros) = curve[curve.len() - 1];
+        assert!(quantile == 1.0 && (micros - 10_000.0).abs() <= 10.0, "{curve:?}");
+        let near_p99 = curve.iter().find(|(quantile, _)| *quantile >= 0.99).unwrap();
+        assert!((9_900.0..9_950.0).contains(&near_p99.1), "{near_p99:?}");
+    }
+
+    #[test]
+    fn what_two_recorded_is_added() {
+        let (mut sum, mut other) = (Latencies::new(), Latencies::new());
+        sum.record(1_000);
+        other.record(3_000);
+        sum.add(&other);
+        let summary = sum.summary().unwrap();
+        assert_eq!(summary.count, 2);
+        assert!((summary.mean_us - 2.0).abs() < 0.01, "{summary:?}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod net;
 mod pace;
 mod payload;
 mod process;
+mod progress;
 mod report;
 mod scenario;
 mod target;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
-use crate::cli::{Cli, Common, Scenario};
+use crate::cli::Cli;
 use crate::report::Report;
 
 /// Something was lost, repeated, reordered or changed.
@@ -42,25 +43,17 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<Report> {
-    let (common, mut report) = match &cli.scenario {
-        Scenario::Fanout(options) => (&options.common, scenario::fanout(options)?),
-        Scenario::Rpc(options) => (&options.common, scenario::rpc(options)?),
-        Scenario::Connect(options) => (&options.common, scenario::connect(options)?),
-        Scenario::Slow(options) => (&options.common, scenario::slow(options)?),
-    };
-    complete(&mut report, common);
+    let common = cli.scenario.common();
+    let mut report = scenario::run(&cli.scenario)?;
+    report.url.clone_from(&common.url);
+    if common.target()?.is_wamp() {
+        let formats = common.formats();
+        report.serializers = formats.iter().map(|format| format.name().to_owned()).collect();
+    }
     print!("{}", report.text());
     if let Some(file) = &common.json {
         let json = serde_json::to_string_pretty(&report)?;
         fs::write(file, json + "\n").with_context(|| format!("writing {}", file.display()))?;
     }
     Ok(report)
-}
-
-fn complete(report: &mut Report, common: &Common) {
-    report.url.clone_from(&common.url);
-    if common.target().is_ok_and(|target| target.is_wamp()) {
-        report.serializers = common.formats().iter().map(|format| format.name()).collect();
-    }
-    report.ok &= report.verified.is_clean();
 }

@@ -2,7 +2,7 @@
 
 /// An open loop. What comes late is still counted from when it was to be sent, so that a router that stalls
 /// cannot hide the requests that were held up behind the stall ("coordinated omission").
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Pace {
     /// Nanoseconds from one to the next.
     interval: f64,

@@ -32,6 +32,12 @@ pub(crate) fn own_cpu_ns() -> u64 {
     cpu_ns(std::process::id()).unwrap_or_default()
 }
 
+/// The CPU time of this thread, in nanoseconds.
+pub(crate) fn thread_cpu_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
 fn own_usage(pid: u32) -> Option<Usage> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     Some(Usage {
@@ -133,6 +139,8 @@ mod tests {
             spent = std::hint::black_box(spent.wrapping_add(1));
         }
         assert_eq!(usage(u32::MAX), None);
+        // Of the 20 ms or more that this process used, this thread used nearly all.
+        assert!(thread_cpu_ns() > 1_000_000);
     }
 
     #[test]

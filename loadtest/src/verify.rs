@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How one message fits into its sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Sequence {
 }
 
 /// Counts over all receivers and the whole run, not only the measured part.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     /// Messages that arrived, duplicates included.
     pub(crate) received: u64,
@@ -84,6 +84,16 @@ impl Tally {
             Arrival::Duplicate => self.duplicate += 1,
         }
         arrival != Arrival::Duplicate
+    }
+
+    /// Takes in what was counted elsewhere.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.received += other.received;
+        self.lost += other.lost;
+        self.duplicate += other.duplicate;
+        self.out_of_order += other.out_of_order;
+        self.corrupt += other.corrupt;
+        self.errors += other.errors;
     }
 
     /// Whether the router did all that it should.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::fan::{Crowd, Fan, Mode};
-use super::{Stage, counted};
+use super::fan::{ALL_EXACT, Crowd, Fan};
+use super::plan::Plan;
+use super::{Loop, Stage, counted, looped};
 use crate::cli::Slow;
-use crate::pace::Pace;
 use crate::report::{Report, SlowReaders};
 
-pub(crate) fn run(options: &Slow) -> anyhow::Result<Report> {
+pub(super) fn run(options: &Slow) -> anyhow::Result<Report> {
     let crowd = Crowd {
         publishers: 1,
         readers: options.subscribers,
@@ -16,40 +16,38 @@ pub(crate) fn run(options: &Slow) -> anyhow::Result<Report> {
     };
     let common = &options.common;
     let pause = common.or_quick(options.pause, Duration::from_secs(2));
+    let how = Loop::Open(options.rate);
     let mut stage = Stage::new(common, crowd.total())?;
-    let mut fan = Fan::set_up(&mut stage, crowd, options.size)?;
+    let plan = Plan::single(stage.uri("topic"));
+    let mut fan = Fan::new("fanout", (plan, ALL_EXACT), crowd, options.size, how)?;
     let mut report = Report::new("slow", title(options, pause));
-    let asked = Some(options.rate);
 
-    let now = stage.driver.io.now();
-    fan.begin(Mode::Open(Pace::new(options.rate, now)), now);
-    fan.phase(&mut stage, "warm-up", common.warmed(), asked)?;
-    report.push(fan.phase(&mut stage, "before", common.measured(), asked)?);
+    stage.set_up(&mut [&mut fan])?;
+    stage.begin(&mut [&mut fan]);
+    stage.phase(&mut [&mut fan], "warm-up", common.warmed())?;
+    let before = stage.phase(&mut [&mut fan], "before", common.measured())?;
+    report.push(before.into_phase());
     for conn in fan.slow_conns() {
         stage.driver.io.pause(conn);
     }
-    report.push(fan.phase(&mut stage, "stopped", pause, asked)?);
+    let stopped = stage.phase(&mut [&mut fan], "stopped", pause)?;
+    report.push(stopped.into_phase());
     for conn in fan.slow_conns() {
         stage.driver.resume(&mut fan, conn);
     }
-    report.push(fan.phase(&mut stage, "resumed", common.measured(), asked)?);
-    fan.drain(&mut stage)?;
+    let resumed = stage.phase(&mut [&mut fan], "resumed", common.measured())?;
+    report.push(resumed.into_phase());
+    stage.drain(&mut [&mut fan])?;
 
-    report.verified = fan.readers;
-    report.slow_readers = Some(SlowReaders {
-        tally: fan.slow,
-        disconnected: fan.disconnected,
-    });
-    report.ok = fan.failure.is_none();
-    report.warnings.extend(fan.failure.take());
-    stage.leave(&mut fan)?;
+    let (tally, disconnected) = fan.slow();
+    report.slow_readers = Some(SlowReaders { tally, disconnected });
+    stage.conclude(&mut [&mut fan], &mut report)?;
     Ok(report)
 }
 
 fn title(options: &Slow, pause: Duration) -> String {
     let readers = counted(options.subscribers, "subscriber");
-    format!(
-        "1 publisher -> {readers} that read and {} that stop for {:?}, {} octets, {} publications/s, open loop",
-        options.slow, pause, options.size, options.rate
-    )
+    let (slow, size) = (options.slow, options.size);
+    let how = looped(Loop::Open(options.rate), "publications");
+    format!("1 publisher -> {readers} that read and {slow} that stop for {pause:?}, {size} octets, {how}")
 }

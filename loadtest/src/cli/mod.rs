@@ -1,11 +1,18 @@
 //! The command line.
 
+mod options;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use crosspoint_codec::core::payload::Format;
+
+pub(crate) use self::options::{
+    Churn, Connect, Fanout, Idle, Joining, Matching, Noisy, OtherSubscriptions, Procedures, Quiet, Rpc, Slow,
+    Subscribing, Topics,
+};
 
 use crate::target::Target;
 
@@ -45,6 +52,8 @@ pub(crate) struct Cli {
 pub(crate) enum Scenario {
     /// Publishers to many subscribers of one topic: deliveries per second, latency
     Fanout(Fanout),
+    /// Publishers to many topics, subscribers of topics, prefixes and wildcard patterns
+    Topics(Topics),
     /// Calls from many callers to many callees: calls per second, round-trip times
     Rpc(Rpc),
     /// Open many sessions: sessions per second; then memory per idle session
@@ -52,8 +61,31 @@ pub(crate) enum Scenario {
     /// For the memory, restart the router first: one that has had as many sessions before uses the memory of these
     /// again, and hardly grows.
     Connect(Connect),
+    /// Many subscribed sessions in silence: memory and CPU time per session, over --duration
+    ///
+    /// For the memory, restart the router first.
+    Idle(Idle),
     /// A fan-out in which some subscribers stop reading: what the others notice
     Slow(Slow),
+    /// Quiet calls and a quiet fan-out, without and with a loud fan-out: what the quiet ones notice
+    Noisy(Noisy),
+    /// Quiet calls and a quiet fan-out, without and with sessions that come and go
+    Churn(Churn),
+}
+
+impl Scenario {
+    pub(crate) const fn common(&self) -> &Common {
+        match self {
+            Self::Fanout(options) => &options.common,
+            Self::Topics(options) => &options.common,
+            Self::Rpc(options) => &options.common,
+            Self::Connect(options) => &options.common,
+            Self::Idle(options) => &options.common,
+            Self::Slow(options) => &options.common,
+            Self::Noisy(options) => &options.common,
+            Self::Churn(options) => &options.common,
+        }
+    }
 }
 
 /// What all scenarios need to know.
@@ -95,110 +127,11 @@ pub(crate) struct Common {
     pub(crate) json: Option<PathBuf>,
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct Fanout {
-    #[command(flatten)]
-    pub(crate) common: Common,
-    /// Publishers
-    #[arg(short, long, default_value_t = 1, value_parser = count(10_000))]
-    pub(crate) publishers: u64,
-    /// Subscribers
-    #[arg(short = 'n', long, default_value_t = 100, value_parser = count(1_000_000))]
-    pub(crate) subscribers: u64,
-    /// Payload, in octets; at least 39
-    #[arg(short, long, default_value_t = 128, value_parser = payload_size())]
-    pub(crate) size: u64,
-    /// Publications of each publisher that not all subscribers have received (closed loop)
-    #[arg(short = 'w', long, default_value_t = 16, value_parser = count(100_000))]
-    pub(crate) in_flight: u64,
-    /// Publications per second, of all publishers together (open loop)
-    #[arg(short, long, value_parser = rate, conflicts_with = "in_flight")]
-    pub(crate) rate: Option<f64>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Rpc {
-    #[command(flatten)]
-    pub(crate) common: Common,
-    /// Callers
-    #[arg(long, default_value_t = 10, value_parser = count(1_000_000))]
-    pub(crate) callers: u64,
-    /// Calls that each caller has open at a time (closed loop)
-    #[arg(short = 'k', long, default_value_t = 4, value_parser = count(100_000))]
-    pub(crate) calls: u64,
-    /// Callees
-    #[arg(long, default_value_t = 10, value_parser = count(1_000_000))]
-    pub(crate) callees: u64,
-    /// Whether callees have a procedure each, called by callers in turn, or share one (invoke=roundrobin)
-    #[arg(long, default_value = "own")]
-    pub(crate) procedures: Procedures,
-    /// Payload, in octets, of calls and of results; at least 39
-    #[arg(short, long, default_value_t = 128, value_parser = payload_size())]
-    pub(crate) size: u64,
-    /// Calls per second, of all callers together (open loop)
-    #[arg(short, long, value_parser = rate, conflicts_with = "calls")]
-    pub(crate) rate: Option<f64>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Connect {
-    #[command(flatten)]
-    pub(crate) common: Common,
-    /// Sessions to open, --connecting at a time
-    #[arg(short = 'n', long, default_value_t = 1000, value_parser = count(1_000_000))]
-    pub(crate) sessions: u64,
-    /// Sessions to open per second (open loop), instead of --connecting at a time
-    #[arg(short, long, value_parser = rate)]
-    pub(crate) rate: Option<f64>,
-    /// What each session subscribes to once all are open
-    #[arg(long, default_value = "none")]
-    pub(crate) subscribe: Topics,
-    /// How long to stay idle once all are open, before memory is read
-    #[arg(long, value_parser = duration, default_value = "2s")]
-    pub(crate) idle: Duration,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Slow {
-    #[command(flatten)]
-    pub(crate) common: Common,
-    /// Subscribers that keep reading
-    #[arg(short = 'n', long, default_value_t = 95, value_parser = count(1_000_000))]
-    pub(crate) subscribers: u64,
-    /// Subscribers that stop reading
-    #[arg(short = 'k', long, default_value_t = 5, value_parser = count(1_000_000))]
-    pub(crate) slow: u64,
-    /// How long they stop
-    #[arg(long = "for", value_parser = duration, default_value = "10s")]
-    pub(crate) pause: Duration,
-    /// Payload, in octets; at least 39
-    #[arg(short, long, default_value_t = 1024, value_parser = payload_size())]
-    pub(crate) size: u64,
-    /// Publications per second
-    #[arg(short, long, value_parser = rate, default_value = "200")]
-    pub(crate) rate: f64,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Serializer {
     Json,
     Msgpack,
     Cbor,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Procedures {
-    Own,
-    Shared,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Topics {
-    None,
-    /// All to the same topic
-    Shared,
-    /// Each to a topic of its own
-    Own,
 }
 
 impl Serializer {
@@ -241,6 +174,10 @@ impl Common {
 
 fn count(most: u64) -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(1..=most)
+}
+
+fn count_or_none(most: u64) -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(..=most)
 }
 
 fn payload_size() -> clap::builder::RangedU64ValueParser {

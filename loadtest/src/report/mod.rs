@@ -1,0 +1,236 @@
+//! What a run found. Its JSON is described in the crate's README.
+
+mod text;
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::latency::Summary;
+use crate::verify::Tally;
+
+/// The form of the JSON, to be raised when fields change their meaning or go away.
+pub(crate) const VERSION: u32 = 2;
+
+/// One run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) version: u32,
+    pub(crate) scenario: String,
+    /// What was asked for, in one line.
+    pub(crate) title: String,
+    pub(crate) url: String,
+    pub(crate) serializers: Vec<String>,
+    /// The command line.
+    pub(crate) command: Vec<String>,
+    pub(crate) phases: Vec<Phase>,
+    pub(crate) verified: Tally,
+    /// Subscribers that stopped reading, where there were any. What they lose is the router's policy.
+    pub(crate) slow_readers: Option<SlowReaders>,
+    /// What puts the figures into doubt.
+    pub(crate) warnings: Vec<String>,
+    /// Whether nothing was lost, repeated, reordered or changed.
+    pub(crate) ok: bool,
+}
+
+/// What became of one load, over the whole run.
+pub(crate) struct Outcome {
+    pub(crate) tally: Tally,
+    /// Whether it could not go on.
+    pub(crate) failed: bool,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What became of subscribers that stopped reading.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct SlowReaders {
+    #[serde(flatten)]
+    pub(crate) tally: Tally,
+    /// How many the router disconnected.
+    pub(crate) disconnected: u64,
+}
+
+/// A part of a run that was measured for itself.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Phase {
+    pub(crate) name: String,
+    pub(crate) seconds: f64,
+    /// Whether it ended early, since nothing at all arrived for `--patience`.
+    pub(crate) stalled: bool,
+    #[serde(flatten)]
+    pub(crate) main: Stream,
+    /// What else went on at the same time.
+    pub(crate) beside: Vec<Stream>,
+    /// The router, where `--pid` names it.
+    pub(crate) router: Option<RouterUse>,
+    /// CPU seconds of this program.
+    pub(crate) own_cpu_seconds: f64,
+    /// `None` where nothing was counted, or more than one stream was.
+    pub(crate) own_cpu_us_per_unit: Option<f64>,
+    /// The share of one core that the busiest thread of this program used.
+    pub(crate) own_busiest_share: f64,
+    pub(crate) timeline: Timeline,
+}
+
+/// Messages of one kind within a phase.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Stream {
+    /// What the messages are, such as `fanout` or `noise`.
+    pub(crate) stream: String,
+    /// What is counted, in the plural: deliveries, calls, sessions; empty where nothing is.
+    pub(crate) unit: String,
+    pub(crate) count: u64,
+    pub(crate) per_second: f64,
+    /// How often a second was asked for, if it was.
+    pub(crate) asked_per_second: Option<f64>,
+    pub(crate) latency: Option<Summary>,
+    /// Pairs of a quantile, from 0 to 1, and the latency there in microseconds.
+    pub(crate) latency_curve: Vec<(f64, f64)>,
+    /// How much later than due this program sent; part of the latency, which counts from the time due.
+    pub(crate) lag: Option<Summary>,
+    /// How many of `count` fall into each interval of the phase's timeline.
+    pub(crate) counts: Vec<u64>,
+}
+
+/// What the router used during one phase.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct RouterUse {
+    pub(crate) cpu_seconds: f64,
+    /// `None` where nothing was counted, or more than one stream was.
+    pub(crate) cpu_us_per_unit: Option<f64>,
+    pub(crate) rss_before: u64,
+    pub(crate) rss_after: u64,
+    /// Of the samples taken.
+    pub(crate) rss_peak: u64,
+    /// What memory grew by for each session that was opened; only where sessions are counted.
+    pub(crate) rss_per_session: Option<f64>,
+    /// CPU time for each idle session in one second; only where sessions are idle.
+    pub(crate) cpu_us_per_session_second: Option<f64>,
+}
+
+/// A phase in intervals: lists of equal length.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Timeline {
+    /// When each interval ended, in seconds since the phase began.
+    pub(crate) end_seconds: Vec<f64>,
+    /// CPU seconds of this program in each interval.
+    pub(crate) own_cpu_seconds: Vec<f64>,
+    /// CPU seconds of the router in each interval; empty without `--pid`.
+    pub(crate) router_cpu_seconds: Vec<f64>,
+    /// The router's resident memory at the end of each interval, in bytes; empty without `--pid`.
+    pub(crate) router_rss: Vec<u64>,
+}
+
+impl Timeline {
+    /// The router is CPU seconds and resident memory.
+    pub(crate) fn push(&mut self, end_seconds: f64, own_cpu_seconds: f64, router: Option<(f64, u64)>) {
+        self.end_seconds.push(end_seconds);
+        self.own_cpu_seconds.push(own_cpu_seconds);
+        if let Some((cpu_seconds, rss)) = router {
+            self.router_cpu_seconds.push(cpu_seconds);
+            self.router_rss.push(rss);
+        }
+    }
+
+    /// Appends what came `after` seconds later.
+    pub(crate) fn join(&mut self, after: f64, later: Self) {
+        let shifted = later.end_seconds.iter().map(|end| end + after);
+        self.end_seconds.extend(shifted);
+        self.own_cpu_seconds.extend(later.own_cpu_seconds);
+        self.router_cpu_seconds.extend(later.router_cpu_seconds);
+        self.router_rss.extend(later.router_rss);
+    }
+}
+
+impl Report {
+    pub(crate) fn new(scenario: &str, title: String) -> Self {
+        Self {
+            version: VERSION,
+            scenario: scenario.to_owned(),
+            title,
+            url: String::new(),
+            serializers: Vec::new(),
+            command: std::env::args().collect(),
+            phases: Vec::new(),
+            verified: Tally::default(),
+            slow_readers: None,
+            warnings: Vec::new(),
+            ok: true,
+        }
+    }
+
+    /// Takes in what became of one load.
+    pub(crate) fn take_in(&mut self, outcome: Outcome) {
+        self.verified.add(&outcome.tally);
+        self.ok &= !outcome.failed && self.verified.is_clean();
+        self.warnings.extend(outcome.warnings);
+    }
+
+    /// Takes a phase in, and warns where this program may have been the bottleneck.
+    pub(crate) fn push(&mut self, phase: Phase) {
+        /// Share of one core from which on a thread of this program had hardly any idle time left.
+        const BUSY: f64 = 0.9;
+        if phase.own_busiest_share > BUSY && phase.seconds > 0.1 {
+            let share = phase.own_busiest_share * 100.0;
+            self.warnings.push(format!(
+                "{}: a thread of the harness itself used {share:.0} % of a core: rates and latencies may be its \
+                 limit, not the router's; CPU per message still holds",
+                phase.name
+            ));
+        }
+        if phase.stalled {
+            let (name, seconds) = (&phase.name, phase.seconds);
+            self.warnings.push(format!(
+                "{name}: ended after {seconds:.1} s, since nothing arrived for as long as --patience says"
+            ));
+        }
+        self.phases.push(phase);
+    }
+}
+
+impl Phase {
+    /// All streams, the main one first.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = &Stream> {
+        std::iter::once(&self.main).chain(&self.beside)
+    }
+}
+
+impl Stream {
+    /// What one of its messages is called: a delivery, a call.
+    pub(crate) fn one(&self) -> Cow<'_, str> {
+        match self.unit.strip_suffix("ies") {
+            Some(stem) => Cow::Owned(format!("{stem}y")),
+            None => Cow::Borrowed(self.unit.trim_end_matches('s')),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_harness_is_warned_of() {
+        let mut report = Report::new("fanout", String::new());
+        let phase = |own_busiest_share| Phase {
+            seconds: 1.0,
+            own_busiest_share,
+            ..Phase::default()
+        };
+        report.push(phase(0.5));
+        assert!(report.warnings.is_empty());
+        report.push(phase(0.97));
+        assert_eq!(report.warnings.len(), 1);
+        assert!(report.text().contains("97 %"), "{}", report.text());
+    }
+
+    #[test]
+    fn units_have_a_singular() {
+        let stream = |unit: &str| Stream {
+            unit: unit.to_owned(),
+            ..Stream::default()
+        };
+        assert_eq!(stream("deliveries").one(), "delivery");
+        assert_eq!(stream("calls").one(), "call");
+    }
+}

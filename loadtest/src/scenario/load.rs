@@ -1,0 +1,268 @@
+//! What all loads have in common: connections of their own, what they count, and when they are stalled.
+
+use anyhow::ensure;
+use crosspoint_codec::core::message::Message;
+
+use crate::latency::Latencies;
+use crate::meter::Found;
+use crate::net::{ConnId, Handler, Io};
+use crate::report::Outcome;
+use crate::verify::Tally;
+
+/// A load that a scenario puts on the router: sessions that do one kind of thing. Several can share a driver.
+pub(super) trait Load: Handler {
+    fn flow(&self) -> &Flow;
+    fn flow_mut(&mut self) -> &mut Flow;
+
+    /// What is left when all is over.
+    fn into_flow(self) -> Flow
+    where
+        Self: Sized;
+
+    /// How many sessions to open, one group after the other; each group takes the serializers in turn.
+    fn groups(&self) -> Vec<u64>;
+
+    /// Whether all that its sessions asked for before they begin is granted.
+    fn is_set_up(&self) -> bool {
+        true
+    }
+
+    /// Begins to send.
+    fn begin(&mut self, now: u64);
+
+    /// Sends nothing more of its own accord.
+    fn stop(&mut self);
+
+    /// Whether a phase may end before its time.
+    fn is_over(&self, _io: &Io) -> bool {
+        false
+    }
+
+    /// Counts what did not arrive, once nothing more is waited for.
+    fn count_lost(&mut self) {}
+}
+
+/// What one load does and finds.
+pub(super) struct Flow {
+    pub(super) name: &'static str,
+    /// What is counted, in the plural.
+    pub(super) unit: &'static str,
+    /// How many of these a second were asked for, if they were.
+    pub(super) asked_per_second: Option<f64>,
+    /// The first of its connections: all up to the next load's are its own.
+    pub(super) first: usize,
+    pub(super) latencies: Latencies,
+    /// How much later than due messages were sent (open loop).
+    pub(super) lag: Latencies,
+    /// Counted since the run began, each once.
+    pub(super) done: u64,
+    /// What should be counted by the end of the run, as far as it has been sent.
+    pub(super) expected: u64,
+    progressed: u64,
+    pub(super) tally: Tally,
+    /// Why the run cannot go on.
+    pub(super) failure: Option<String>,
+    /// What went wrong first that the run survived.
+    pub(super) complaint: Option<String>,
+}
+
+impl Flow {
+    pub(super) fn new(name: &'static str, unit: &'static str, asked_per_second: Option<f64>) -> Self {
+        Self {
+            name,
+            unit,
+            asked_per_second,
+            first: usize::MAX,
+            latencies: Latencies::new(),
+            lag: Latencies::new(),
+            done: 0,
+            expected: 0,
+            progressed: 0,
+            tally: Tally::default(),
+            failure: None,
+            complaint: None,
+        }
+    }
+
+    /// `count` more are to arrive, because of what is sent now.
+    pub(super) fn expect(&mut self, count: u64, now: u64) {
+        if self.outstanding() == 0 {
+            self.progressed = now;
+        }
+        self.expected += count;
+    }
+
+    /// One more has arrived, which was to be sent at the time `due`.
+    pub(super) fn arrived(&mut self, now: u64, due: u64) {
+        self.latencies.record(now.saturating_sub(due));
+        self.answered(now);
+    }
+
+    /// One more has arrived, but not as it should have.
+    pub(super) fn answered(&mut self, now: u64) {
+        self.done += 1;
+        self.progressed = now;
+    }
+
+    pub(super) fn outstanding(&self) -> u64 {
+        self.expected.saturating_sub(self.done)
+    }
+
+    /// Whether nothing has arrived for `patience`, although something should.
+    pub(super) fn is_stalled(&self, now: u64, patience: u64) -> bool {
+        self.outstanding() > 0 && now > self.progressed + patience
+    }
+
+    /// Waiting begins anew.
+    pub(super) fn be_patient(&mut self, now: u64) {
+        self.progressed = now;
+    }
+
+    /// Notes why the run cannot go on; the first reason is the one that counts.
+    pub(super) fn fail(&mut self, why: impl FnOnce() -> String) {
+        self.failure.get_or_insert_with(why);
+    }
+
+    /// Notes what went wrong, but does not end the run; the first counts.
+    pub(super) fn complain(&mut self, what: impl FnOnce() -> String) {
+        self.complaint.get_or_insert_with(what);
+    }
+
+    /// # Errors
+    /// If the run cannot go on.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let why = self.failure.as_deref();
+        ensure!(why.is_none(), "{}", why.unwrap_or_default());
+        Ok(())
+    }
+
+    /// What was found since latencies were cleared; how many is left to the meter.
+    pub(super) fn found(&self) -> Found {
+        Found {
+            asked_per_second: self.asked_per_second,
+            latencies: self.latencies.clone(),
+            lag: self.lag.clone(),
+            ..Found::new(self.name, self.unit)
+        }
+    }
+
+    /// What the run was like, for the report.
+    pub(super) fn outcome(&mut self) -> Outcome {
+        let failed = self.failure.is_some();
+        let warnings = [self.failure.take(), self.complaint.take()];
+        Outcome {
+            tally: self.tally,
+            failed,
+            warnings: warnings.into_iter().flatten().collect(),
+        }
+    }
+
+    /// A connection's number within this load.
+    pub(super) fn local(&self, conn: ConnId) -> usize {
+        conn.0 - self.first
+    }
+
+    pub(super) fn conn(&self, local: usize) -> ConnId {
+        ConnId(self.first + local)
+    }
+}
+
+/// Loads that share a driver, in the order in which they were set up: each gets what concerns its connections.
+pub(super) struct Cast<'a, 'b>(pub(super) &'a mut [&'b mut dyn Load]);
+
+impl Cast<'_, '_> {
+    fn of(&mut self, conn: ConnId) -> Option<&mut dyn Load> {
+        let behind = self.0.partition_point(|load| load.flow().first <= conn.0);
+        let load = self.0.get_mut(behind.checked_sub(1)?)?;
+        Some(&mut **load)
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.0.iter().any(|load| load.flow().failure.is_some())
+    }
+
+    pub(super) fn is_stalled(&self, now: u64, patience: u64) -> bool {
+        self.0.iter().any(|load| load.flow().is_stalled(now, patience))
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.iter().all(|load| load.flow().outstanding() == 0)
+    }
+
+    pub(super) fn is_over(&self, io: &Io) -> bool {
+        self.0.iter().any(|load| load.is_over(io))
+    }
+
+    pub(super) fn is_set_up(&self) -> bool {
+        self.0.iter().all(|load| load.is_set_up())
+    }
+
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        self.0.iter().try_for_each(|load| load.flow().check())
+    }
+
+    /// What each has counted so far.
+    pub(super) fn counts(&self) -> Vec<u64> {
+        self.0.iter().map(|load| load.flow().done).collect()
+    }
+}
+
+impl Handler for Cast<'_, '_> {
+    fn opened(&mut self, io: &mut Io, conn: ConnId, now: u64) {
+        if let Some(load) = self.of(conn) {
+            load.opened(io, conn, now);
+        }
+    }
+
+    fn message(&mut self, io: &mut Io, conn: ConnId, message: Message, now: u64) {
+        if let Some(load) = self.of(conn) {
+            load.message(io, conn, message, now);
+        }
+    }
+
+    fn lost(&mut self, io: &mut Io, conn: ConnId, why: &str) {
+        if let Some(load) = self.of(conn) {
+            load.lost(io, conn, why);
+        }
+    }
+
+    fn tick(&mut self, io: &mut Io, now: u64) -> Option<u64> {
+        let next = self.0.iter_mut().filter_map(|load| load.tick(io, now));
+        next.min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_that_owes_nothing_is_not_stalled() {
+        let mut flow = Flow::new("rpc", "calls", None);
+        assert!(!flow.is_stalled(1_000, 10));
+        flow.expect(2, 1_000);
+        assert!(!flow.is_stalled(1_010, 10));
+        assert!(flow.is_stalled(1_011, 10));
+        flow.arrived(1_011, 1_000);
+        assert!(!flow.is_stalled(1_020, 10));
+        // More that is sent meanwhile is no progress.
+        flow.expect(1, 1_020);
+        assert!(flow.is_stalled(1_022, 10));
+        flow.answered(1_022);
+        flow.answered(1_022);
+        assert!(!flow.is_stalled(9_999, 10));
+        assert_eq!(
+            (flow.done, flow.latencies.summary().map(|s| s.count)),
+            (3, Some(1))
+        );
+    }
+
+    #[test]
+    fn the_first_failure_counts() {
+        let mut flow = Flow::new("rpc", "calls", None);
+        assert!(flow.check().is_ok());
+        flow.fail(|| "first".to_owned());
+        flow.fail(|| "second".to_owned());
+        assert_eq!(flow.check().unwrap_err().to_string(), "first");
+    }
+}
