@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ahash::{HashMap, HashSet, RandomState};
+use ahash::RandomState;
 use bytestring::ByteString;
 
 use crate::config::Access;
@@ -15,7 +15,9 @@ use crate::features::ClientFeatures;
 use crate::ids::{
     CallKey, ConnKey, RealmId, RegistrationId, RequestId, SessionId, SessionRef, SubscriptionId,
 };
+use crate::lazy_map::LazyMap;
 use crate::peer::{Invoke, Key};
+use crate::small_set::SmallSet;
 use crate::table::Table;
 use crate::time::Time;
 
@@ -48,7 +50,7 @@ pub(crate) struct Conn {
     pub(crate) state: State,
 }
 
-/// An open session.
+/// An open session. Most are idle, so that what few of them need is a pointer until they do.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) id: SessionId,
@@ -59,14 +61,14 @@ pub(crate) struct Session {
     pub(crate) features: ClientFeatures,
     /// The last request id that the client used, where the realm wants them in order.
     pub(crate) last_request: u64,
-    pub(crate) subscriptions: HashSet<SubscriptionId>,
+    pub(crate) subscriptions: SmallSet<SubscriptionId>,
     /// How many SUBSCRIBEs wait for their grant.
-    pub(crate) subscribing: usize,
-    pub(crate) registrations: HashMap<RegistrationId, Registration>,
+    pub(crate) subscribing: u32,
+    pub(crate) registrations: LazyMap<RegistrationId, Registration>,
     /// How many REGISTERs wait for their grant.
-    pub(crate) registering: usize,
+    pub(crate) registering: u32,
     /// Slots of the calls of this session that wait for an answer.
-    pub(crate) calls: HashMap<RequestId, CallKey>,
+    pub(crate) calls: LazyMap<RequestId, CallKey>,
     pub(crate) work: Work,
 }
 
@@ -78,12 +80,12 @@ pub(crate) struct Registration {
 }
 
 /// What a session works on as a callee.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Work {
     /// The last INVOCATION.Request; all ids up to it were issued.
     pub(crate) last_invocation: u64,
-    pub(crate) invocations: HashMap<u64, Invocation>,
-    pub(crate) by_call: HashMap<CallKey, u64>,
+    invocations: LazyMap<u64, Invocation>,
+    by_call: LazyMap<CallKey, u64>,
     /// Calls that arrived before REGISTERED could be sent, and all that came behind them, so that one
     /// caller's calls keep their order.
     pub(crate) held: VecDeque<Box<Invoke>>,
@@ -103,7 +105,6 @@ impl Session {
         realm: RealmId,
         (role, identity): (usize, Arc<Identity>),
         features: ClientFeatures,
-        hasher: &RandomState,
     ) -> Self {
         Self {
             id,
@@ -112,17 +113,12 @@ impl Session {
             role,
             features,
             last_request: 0,
-            subscriptions: HashSet::with_hasher(hasher.clone()),
+            subscriptions: SmallSet::default(),
             subscribing: 0,
-            registrations: HashMap::with_hasher(hasher.clone()),
+            registrations: LazyMap::default(),
             registering: 0,
-            calls: HashMap::with_hasher(hasher.clone()),
-            work: Work {
-                last_invocation: 0,
-                invocations: HashMap::with_hasher(hasher.clone()),
-                by_call: HashMap::with_hasher(hasher.clone()),
-                held: VecDeque::new(),
-            },
+            calls: LazyMap::default(),
+            work: Work::default(),
         }
     }
 }
@@ -131,6 +127,30 @@ impl Work {
     /// Invocations that are not yet answered, and calls that will be.
     pub(crate) fn len(&self) -> usize {
         self.invocations.len() + self.held.len()
+    }
+
+    /// Takes note of the next invocation and returns its id.
+    pub(crate) fn open(&mut self, invocation: Invocation, hasher: &RandomState) -> u64 {
+        self.last_invocation += 1;
+        self.invocations.insert(self.last_invocation, invocation, hasher);
+        self.by_call.insert(invocation.call, self.last_invocation, hasher);
+        self.last_invocation
+    }
+
+    /// An invocation that is not yet answered.
+    pub(crate) fn invocation(&self, request: u64) -> Option<&Invocation> {
+        self.invocations.get(&request)
+    }
+
+    /// The invocation of `call`, with its id.
+    pub(crate) fn invocation_of(&mut self, call: CallKey) -> Option<(u64, &mut Invocation)> {
+        let request = *self.by_call.get(&call)?;
+        Some((request, self.invocations.get_mut(&request)?))
+    }
+
+    /// All that is not yet answered or not yet begun, in its order.
+    pub(crate) fn into_open(self) -> (VecDeque<Box<Invoke>>, Vec<(u64, Invocation)>) {
+        (self.held, self.invocations.into_sorted())
     }
 
     /// Takes an invocation as answered.
@@ -201,5 +221,20 @@ impl Conns {
     pub(crate) fn same_session_mut(&mut self, wanted: SessionRef) -> Option<&mut Session> {
         self.session_mut(wanted.conn)
             .filter(|session| session.id == wanted.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What every session costs for as long as it lives, beside its identity. It grows with millions of sessions.
+    #[test]
+    fn an_idle_session_stays_small() {
+        let sizes = (size_of::<Session>(), size_of::<Conn>(), size_of::<Identity>());
+        assert!(
+            sizes.0 <= 160 && sizes.1 <= 24 && sizes.2 <= 64,
+            "{sizes:?} bytes"
+        );
     }
 }

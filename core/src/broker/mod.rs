@@ -14,19 +14,19 @@ mod publish;
 mod subscribe;
 
 use ahash::{HashMap, RandomState};
-use indexmap::IndexSet;
+use smallvec::SmallVec;
 
 use self::directory::Directory;
 use crate::ids::{ConnKey, RequestId, SessionId, ShardSet, SubscriptionId};
 use crate::options::MatchPolicy;
 use crate::pattern::PatternMap;
 use crate::peer::Key;
+use crate::small_set::SmallSet;
 use crate::table::Table;
 
 /// The broker's tables of one realm on one shard.
 #[derive(Debug)]
 pub(crate) struct Broker {
-    hasher: RandomState,
     /// Slots in `subscriptions`.
     local: PatternMap<u32>,
     subscriptions: Table<Subscription>,
@@ -43,21 +43,35 @@ pub(crate) struct Broker {
 struct Subscription {
     key: Key,
     state: Grant,
-    subscribers: IndexSet<ConnKey, RandomState>,
+    subscribers: SmallSet<ConnKey>,
 }
 
 /// How far a subscription has come.
 #[derive(Debug)]
 enum Grant {
     /// Not every shard knows of it yet.
-    Pending {
-        /// Known from the owner's announcement on.
-        id: Option<SubscriptionId>,
-        /// Who asked for it.
-        waiting: Vec<Waiting>,
-    },
+    Pending(Box<Asking>),
     /// In force.
     Granted(SubscriptionId),
+}
+
+impl Grant {
+    /// The id that a pending subscription was given, and who waits for it.
+    fn asked(&mut self) -> Option<(SubscriptionId, SmallVec<[Waiting; 1]>)> {
+        match self {
+            Self::Pending(asking) => Some((asking.id?, std::mem::take(&mut asking.waiting))),
+            Self::Granted(_) => None,
+        }
+    }
+}
+
+/// See [`Grant::Pending`].
+#[derive(Debug)]
+struct Asking {
+    /// Known from the owner's announcement on.
+    id: Option<SubscriptionId>,
+    /// Who asked for it.
+    waiting: SmallVec<[Waiting; 1]>,
 }
 
 /// A SUBSCRIBE that waits for its grant.
@@ -71,7 +85,6 @@ struct Waiting {
 impl Broker {
     pub(crate) fn new(hasher: &RandomState) -> Self {
         Self {
-            hasher: hasher.clone(),
             local: PatternMap::new(hasher.clone()),
             subscriptions: Table::default(),
             by_id: HashMap::with_hasher(hasher.clone()),
@@ -109,5 +122,17 @@ impl Broker {
                 .matches(topic, |_, _, wanted| shards = shards.union(*wanted));
         }
         shards
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each subscription costs on a shard, beside its URI and the entries of the indexes.
+    #[test]
+    fn a_subscription_stays_small() {
+        let size = size_of::<Subscription>();
+        assert!(size <= 72, "{size} bytes");
     }
 }

@@ -173,6 +173,7 @@ fn deliver_one(
     };
     let first = fx.receivers.len();
     let wanted = subscribers
+        .as_slice()
         .iter()
         .copied()
         .filter(|conn| Some(*conn) != exclude && admits(*conn));

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use ahash::HashSet;
-use indexmap::IndexSet;
+use smallvec::smallvec;
 
-use super::{Grant, Subscription, Waiting};
+use super::{Asking, Grant, Subscription, Waiting};
 use crate::authorize::Action;
 use crate::effect::Effects;
 use crate::error_uri as uri;
@@ -13,6 +12,7 @@ use crate::ids::{ConnKey, RealmId, ShardId, SubscriptionId};
 use crate::message::{Message, RequestKind, Subscribe, Subscribed, Unsubscribe, Unsubscribed};
 use crate::peer::{Grant as Asked, Interest, Key, PeerMessage, SubscriptionGrant, Token};
 use crate::router::{Pending, Refusal, Router, invalid_uri};
+use crate::small_set::SmallSet;
 
 impl Router {
     pub(crate) fn subscribe(&mut self, conn: ConnKey, subscribe: Subscribe, fx: &mut Effects) {
@@ -31,7 +31,7 @@ impl Router {
             return Ok(());
         };
         let (realm, policy) = (session.realm, subscribe.options.match_policy.unwrap_or_default());
-        let held = session.subscriptions.len() + session.subscribing;
+        let held = session.subscriptions.len() + session.subscribing as usize;
         let waiting = Waiting {
             conn,
             session: session.id,
@@ -92,18 +92,18 @@ impl Router {
         match &mut subscription.state {
             Grant::Granted(id) => {
                 let id = *id;
-                if !subscription.subscribers.contains(&waiting.conn) {
+                if !subscription.subscribers.contains(waiting.conn) {
                     self.check_subscription_limit(held)?;
                 }
                 self.add_subscriber(realm, slot, id, waiting, fx);
             }
-            Grant::Pending { waiting: list, .. } => {
-                list.push(waiting);
+            Grant::Pending(asking) => {
+                asking.waiting.push(waiting);
                 self.check_subscription_limit(held).inspect_err(|_| {
                     if let Some(place) = self.realms[realm.0 as usize].broker.subscriptions.slot_mut(slot)
-                        && let Grant::Pending { waiting, .. } = &mut place.state
+                        && let Grant::Pending(asking) = &mut place.state
                     {
-                        waiting.pop();
+                        asking.waiting.pop();
                     }
                 })?;
                 if let Some(session) = self.conns.session_mut(waiting.conn) {
@@ -120,15 +120,14 @@ impl Router {
             session.subscribing += 1;
         }
         let broker = &mut self.realm(key.realm).broker;
-        let subscribers = IndexSet::with_hasher(broker.hasher.clone());
-        let state = Grant::Pending {
+        let state = Grant::Pending(Box::new(Asking {
             id: None,
-            waiting: vec![waiting],
-        };
+            waiting: smallvec![waiting],
+        }));
         let (slot, _) = broker.subscriptions.insert(Subscription {
             key: key.clone(),
             state,
-            subscribers,
+            subscribers: SmallSet::default(),
         });
         broker.local.insert(key.policy, &key.uri, slot);
         let token = self.new_token();
@@ -195,9 +194,9 @@ impl Router {
         if let Some(Pending::Subscribe { realm, slot, .. }) = self.pending.get(&grant.token) {
             let (realm, slot) = (*realm, *slot);
             if let Some(place) = self.realm(realm).broker.subscriptions.slot_mut(slot)
-                && let Grant::Pending { id, .. } = &mut place.state
+                && let Grant::Pending(asking) = &mut place.state
             {
-                *id = Some(subscription);
+                asking.id = Some(subscription);
             }
         }
         self.acknowledged(grant.token, fx);
@@ -209,14 +208,9 @@ impl Router {
         let Some(subscription) = broker.subscriptions.slot_mut(slot) else {
             return;
         };
-        let Grant::Pending {
-            id: Some(id),
-            waiting,
-        } = &mut subscription.state
-        else {
+        let Some((id, waiting)) = subscription.state.asked() else {
             unreachable!("a subscription is granted once, by its owner's announcement");
         };
-        let (id, waiting) = (*id, std::mem::take(waiting));
         subscription.state = Grant::Granted(id);
         broker.by_id.insert(id, slot);
         for waiting in waiting {
@@ -240,11 +234,12 @@ impl Router {
         who: Waiting,
         fx: &mut Effects,
     ) {
-        if let Some(subscription) = self.realm(realm).broker.subscriptions.slot_mut(slot) {
-            subscription.subscribers.insert(who.conn);
+        let broker = &mut self.realms[realm.0 as usize].broker;
+        if let Some(subscription) = broker.subscriptions.slot_mut(slot) {
+            subscription.subscribers.insert(who.conn, &self.hasher);
         }
         if let Some(session) = self.conns.session_mut(who.conn) {
-            session.subscriptions.insert(id);
+            session.subscriptions.insert(id, &self.hasher);
         }
         fx.send(
             who.conn,
@@ -259,7 +254,7 @@ impl Router {
         let Some(session) = self.conns.session_mut(conn) else {
             return;
         };
-        if !session.subscriptions.remove(&unsubscribe.subscription) {
+        if !session.subscriptions.remove(unsubscribe.subscription) {
             let refusal = Refusal::new(uri::NO_SUCH_SUBSCRIPTION, "");
             return self.refuse(conn, (RequestKind::Unsubscribe, unsubscribe.request), refusal, fx);
         }
@@ -277,10 +272,10 @@ impl Router {
         &mut self,
         conn: ConnKey,
         realm: RealmId,
-        subscriptions: &HashSet<SubscriptionId>,
+        subscriptions: &SmallSet<SubscriptionId>,
         fx: &mut Effects,
     ) {
-        for id in subscriptions {
+        for id in subscriptions.as_slice() {
             self.remove_subscriber(conn, realm, *id, fx);
         }
     }
@@ -291,7 +286,7 @@ impl Router {
             return;
         };
         if let Some(subscription) = broker.subscriptions.slot_mut(slot) {
-            subscription.subscribers.swap_remove(&conn);
+            subscription.subscribers.remove(conn);
         }
         self.drop_if_unused(realm, slot, fx);
     }

@@ -69,7 +69,7 @@ impl Router {
         };
         let key = self.calls.insert(self.me, state);
         if let Some(session) = self.conns.session_mut(conn) {
-            session.calls.insert(call.request, key);
+            session.calls.insert(call.request, key, &self.hasher);
         }
         let invoke = Invoke {
             call: key,

@@ -1,10 +1,9 @@
 //! CANCEL, timeouts and callers who leave: the ways in which a call ends before its callee answers.
 
-use ahash::HashMap;
-
 use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{CallKey, ConnKey, RequestId, SessionRef};
+use crate::lazy_map::LazyMap;
 use crate::message::{Cancel, Interrupt, Message};
 use crate::options::CancelMode;
 use crate::peer::PeerMessage;
@@ -56,13 +55,10 @@ impl Router {
     }
 
     /// The caller's session ended: its callees may stop working.
-    pub(crate) fn end_calls(&mut self, calls: &HashMap<RequestId, CallKey>, fx: &mut Effects) {
-        let mut keys: Vec<_> = calls.iter().collect();
-        // In the order of the requests, not in that of a hash map.
-        keys.sort_unstable();
-        for (_, key) in keys {
-            if let Some((_, _, callee)) = self.finish_call(*key) {
-                self.post_cancel(*key, callee.session, CancelMode::KillNoWait, uri::CANCELED, fx);
+    pub(crate) fn end_calls(&mut self, calls: LazyMap<RequestId, CallKey>, fx: &mut Effects) {
+        for (_, key) in calls.into_sorted() {
+            if let Some((_, _, callee)) = self.finish_call(key) {
+                self.post_cancel(key, callee.session, CancelMode::KillNoWait, uri::CANCELED, fx);
             }
         }
     }
@@ -103,13 +99,10 @@ impl Router {
             return self.drop_held(callee, place, mode, fx);
         }
         let work = &mut session.work;
-        let Some(request) = work.by_call.get(&call).copied() else {
+        let Some((request, invocation)) = work.invocation_of(call) else {
             return;
         };
-        let was_interrupted = match work.invocations.get_mut(&request) {
-            Some(invocation) => std::mem::replace(&mut invocation.interrupted, true),
-            None => false,
-        };
+        let was_interrupted = std::mem::replace(&mut invocation.interrupted, true);
         if mode != CancelMode::Kill {
             work.finish(request);
         }

@@ -1,5 +1,7 @@
 //! INVOCATION, YIELD and the callee's ERROR, on the callee's shard.
 
+use ahash::RandomState;
+
 use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{ConnKey, RequestId, SessionRef};
@@ -35,7 +37,7 @@ impl Router {
     fn put(&mut self, place: Place, invoke: Box<Invoke>, fx: &mut Effects) {
         match (place, self.conns.same_session_mut(invoke.callee)) {
             (Place::Deliver, Some(session)) => {
-                let message = invocation(session, *invoke);
+                let message = invocation(session, *invoke, &self.hasher);
                 fx.send(message.0, message.1);
             }
             (Place::Hold, Some(session)) => session.work.held.push_back(invoke),
@@ -128,7 +130,7 @@ impl Router {
         fx: &mut Effects,
     ) -> Option<Invocation> {
         let work = &self.conns.session(conn)?.work;
-        let found = work.invocations.get(&request.0).copied();
+        let found = work.invocation(request.0).copied();
         if found.is_none() && request.0 > work.last_invocation {
             let text = format!("{what} for invocation {request}, which this session never got");
             self.violate(conn, &text, fx);
@@ -142,12 +144,10 @@ impl Router {
 
     /// The callee's session ended: callers do not wait any longer.
     pub(crate) fn end_work(&mut self, work: Work, fx: &mut Effects) {
-        for invoke in work.held {
+        let (held, open) = work.into_open();
+        for invoke in held {
             self.bounce(invoke, fx);
         }
-        let mut open: Vec<_> = work.invocations.into_iter().collect();
-        // In the order of the invocations, not in that of a hash map.
-        open.sort_unstable_by_key(|(request, _)| *request);
         for (_, invocation) in open {
             let outcome = Outcome::Error(uri::CANCELED.into());
             let call = invocation.call;
@@ -176,17 +176,13 @@ fn place(session: &Session, invoke: &Invoke) -> Place {
 }
 
 /// Opens an invocation in the callee's session.
-fn invocation(session: &mut Session, invoke: Invoke) -> (ConnKey, Message) {
-    let work = &mut session.work;
-    work.last_invocation += 1;
-    let request = work.last_invocation;
+fn invocation(session: &mut Session, invoke: Invoke, hasher: &RandomState) -> (ConnKey, Message) {
     let open = Invocation {
         call: invoke.call,
         receive_progress: invoke.receive_progress,
         interrupted: false,
     };
-    work.invocations.insert(request, open);
-    work.by_call.insert(invoke.call, request);
+    let request = session.work.open(open, hasher);
     let caller = invoke.caller;
     let details = InvocationDetails {
         caller: caller.as_ref().map(|caller| caller.session),

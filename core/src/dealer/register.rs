@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ahash::HashMap;
 use smallvec::SmallVec;
 
 use super::owner::store;
@@ -11,6 +10,7 @@ use crate::authorize::Action;
 use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{ConnKey, RegistrationId, RequestId, SessionRef, ShardId};
+use crate::lazy_map::LazyMap;
 use crate::message::{Message, Register, Registered, RequestKind, Unregister, Unregistered};
 use crate::peer::{Grant, Key, PeerMessage, RegisterRequest, Token};
 use crate::router::{Pending, PendingRegister, Refusal, Router, invalid_uri};
@@ -62,7 +62,7 @@ impl Router {
             ));
         }
         let limit = self.config.limits.registrations;
-        if session.registrations.len() + session.registering >= limit {
+        if session.registrations.len() + session.registering as usize >= limit {
             let message = format!("a session may have {limit} registrations");
             return Err(Refusal::new(uri::LIMIT_EXCEEDED, message));
         }
@@ -96,7 +96,7 @@ impl Router {
             given_up: SmallVec::new(),
             waiting_for: self.shards,
         };
-        self.pending.insert(token, Pending::Register(pending));
+        self.pending.insert(token, Pending::Register(Box::new(pending)));
         let invoke = register.options.invoke.unwrap_or_default();
         let force = register.options.force_reregister;
         let owner = self.owner_of(&key);
@@ -156,7 +156,7 @@ impl Router {
         session.registering -= 1;
         if !given_up.contains(&registration) {
             let held = Registration { key, incarnation };
-            session.registrations.insert(registration, held);
+            session.registrations.insert(registration, held, &self.hasher);
         }
         fx.send(
             callee.conn,
@@ -243,7 +243,7 @@ impl Router {
         self.pending
             .values_mut()
             .filter_map(move |pending| match pending {
-                Pending::Register(pending) if pending.callee == callee => Some(pending),
+                Pending::Register(pending) if pending.callee == callee => Some(&mut **pending),
                 _ => None,
             })
     }
@@ -298,13 +298,10 @@ impl Router {
     pub(crate) fn end_registrations(
         &mut self,
         callee: SessionRef,
-        registrations: HashMap<RegistrationId, Registration>,
+        registrations: LazyMap<RegistrationId, Registration>,
         fx: &mut Effects,
     ) {
-        let mut registrations: Vec<_> = registrations.into_iter().collect();
-        // In the order of the ids, not in that of a hash map.
-        registrations.sort_unstable_by_key(|(id, _)| *id);
-        for (registration, Registration { key, .. }) in registrations {
+        for (registration, Registration { key, .. }) in registrations.into_sorted() {
             self.post_unregister(key, (registration, callee), None, fx);
         }
     }

@@ -96,7 +96,7 @@ impl Router {
         // Registrations first: who hears that its callee is gone finds the procedure free.
         self.end_registrations(me, session.registrations, fx);
         self.end_subscriptions(conn, session.realm, &session.subscriptions, fx);
-        self.end_calls(&session.calls, fx);
+        self.end_calls(session.calls, fx);
         self.end_work(session.work, fx);
     }
 }

@@ -82,17 +82,20 @@ impl Router {
 
     fn anonymous(&mut self, anonymous: &Anonymous, hello: &Hello) -> Result<Granted, Refused> {
         let realm = self.find_realm(anonymous.realm.as_deref().unwrap_or(&hello.realm))?;
-        let roles = &self.realm_config(realm).roles;
+        let roles = &self.config.realms[realm.0 as usize].roles;
         let Some(role) = roles.iter().position(|role| *role.name() == anonymous.role) else {
             return Err(Refused {
                 reason: uri::NO_SUCH_ROLE,
                 message: format!("the realm has no role '{}'", anonymous.role),
             });
         };
-        let authid = anonymous.authid.clone().unwrap_or_else(|| self.random_authid());
+        let authid = anonymous
+            .authid
+            .clone()
+            .unwrap_or_else(|| random_authid(&mut self.rng));
         let identity = Identity {
             authid: authid.into(),
-            authrole: anonymous.role.as_str().into(),
+            authrole: roles[role].name().clone(),
         };
         Ok(Granted {
             realm,
@@ -120,21 +123,6 @@ impl Router {
         }
     }
 
-    /// An authid for a session that has none: readable, and too long to be guessed.
-    fn random_authid(&mut self) -> String {
-        const ALPHABET: &[u8] = b"34679ACEFGHJKLMNPQRTUVWXY";
-        let mut authid = String::with_capacity(29);
-        for group in 0..6 {
-            if group > 0 {
-                authid.push('-');
-            }
-            for _ in 0..4 {
-                authid.push(char::from(ALPHABET[self.rng.usize(..ALPHABET.len())]));
-            }
-        }
-        authid
-    }
-
     fn welcome(
         &mut self,
         conn: ConnKey,
@@ -154,7 +142,8 @@ impl Router {
         let mut details = Dict::new()
             .with("roles", self.roles.clone())
             .with("realm", self.realm_config(granted.realm).name.as_str())
-            .with("authid", granted.identity.authid.clone())
+            // A copy: one that is shared takes more memory from then on, and few sessions are ever disclosed.
+            .with("authid", &*granted.identity.authid)
             .with("authrole", granted.identity.authrole.clone())
             .with("authmethod", "anonymous")
             .with("authprovider", "static")
@@ -163,7 +152,7 @@ impl Router {
             details.push("authextra", extra.clone());
         }
         let identity = (granted.role, granted.identity);
-        let session = Session::new(id, granted.realm, identity, features, &self.hasher);
+        let session = Session::new(id, granted.realm, identity, features);
         if let Some(conn) = self.conns.get_mut(conn) {
             conn.state = State::Established(Box::new(session));
         }
@@ -186,4 +175,19 @@ impl Router {
         }
         fx.list.push(Effect::Close { conn, reason });
     }
+}
+
+/// An authid for a session that has none: readable, and too long to be guessed.
+fn random_authid(rng: &mut fastrand::Rng) -> String {
+    const ALPHABET: &[u8] = b"34679ACEFGHJKLMNPQRTUVWXY";
+    let mut authid = String::with_capacity(29);
+    for group in 0..6 {
+        if group > 0 {
+            authid.push('-');
+        }
+        for _ in 0..4 {
+            authid.push(char::from(ALPHABET[rng.usize(..ALPHABET.len())]));
+        }
+    }
+    authid
 }

@@ -77,7 +77,7 @@ pub(crate) enum Pending {
         waiting_for: u16,
     },
     /// A registration that is not yet known everywhere.
-    Register(PendingRegister),
+    Register(Box<PendingRegister>),
     /// A registration's end that is not yet known everywhere.
     Unregister {
         callee: SessionRef,
@@ -333,16 +333,17 @@ impl Router {
         let Some(pending) = self.pending.get_mut(&token) else {
             return;
         };
-        let (Pending::Subscribe { waiting_for, .. }
-        | Pending::Unregister { waiting_for, .. }
-        | Pending::Register(PendingRegister { waiting_for, .. })) = pending;
+        let waiting_for = match pending {
+            Pending::Subscribe { waiting_for, .. } | Pending::Unregister { waiting_for, .. } => waiting_for,
+            Pending::Register(register) => &mut register.waiting_for,
+        };
         *waiting_for -= 1;
         if *waiting_for > 0 {
             return;
         }
         match self.pending.remove(&token) {
             Some(Pending::Subscribe { realm, slot, .. }) => self.subscribed(realm, slot, fx),
-            Some(Pending::Register(register)) => self.registered(register, fx),
+            Some(Pending::Register(register)) => self.registered(*register, fx),
             Some(Pending::Unregister { callee, request, .. }) => self.unregistered(callee, request, fx),
             None => {}
         }
