@@ -19,6 +19,8 @@ pub(crate) enum Protocol {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) protocol: Protocol,
+    /// Whether it is spoken over TLS.
+    pub(crate) tls: bool,
     /// Name or address, without the brackets of IPv6.
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -54,16 +56,18 @@ impl FromStr for Target {
     type Err = anyhow::Error;
 
     fn from_str(url: &str) -> anyhow::Result<Self> {
-        const FORMS: &str = "expected ws://HOST:PORT/PATH, rs://HOST:PORT, nats://, redis:// or mqtt://";
+        const FORMS: &str =
+            "expected ws[s]://HOST:PORT/PATH, rs[s]://HOST:PORT, nats://, redis:// or mqtt://";
         let (scheme, rest) = url.split_once("://").with_context(|| FORMS)?;
         // Without a port, WAMP has 8080, Crossbar.io's and ours; the others have their own.
         let (protocol, usual_port) = match scheme {
+            "wss" => (Protocol::Wamp(Framing::WebSocket), 443),
+            "rss" => (Protocol::Wamp(Framing::RawSocket), 8080),
             "ws" => (Protocol::Wamp(Framing::WebSocket), 8080),
             "rs" => (Protocol::Wamp(Framing::RawSocket), 8080),
             "nats" => (Protocol::Nats, 4222),
             "redis" => (Protocol::Redis, 6379),
             "mqtt" => (Protocol::Mqtt, 1883),
-            "wss" | "rss" => bail!("TLS is not supported yet; {FORMS}"),
             _ => bail!("unknown scheme `{scheme}`; {FORMS}"),
         };
         let (authority, path) = match rest.find(['/', '?']) {
@@ -86,6 +90,7 @@ impl FromStr for Target {
         let (host, port) = split_authority(authority, usual_port)?;
         Ok(Self {
             protocol,
+            tls: matches!(scheme, "wss" | "rss"),
             host: host.to_owned(),
             port,
             path,
@@ -126,6 +131,13 @@ mod tests {
         let raw = target("rs://127.0.0.1:8081");
         assert_eq!(raw.protocol, Protocol::Wamp(Framing::RawSocket));
         assert_eq!((&*raw.host, raw.port), ("127.0.0.1", 8081));
+        assert!(!ws.tls && !raw.tls);
+        let secure = target("wss://example.org/ws");
+        assert_eq!(
+            (secure.protocol, secure.port, secure.tls),
+            (ws.protocol, 443, true)
+        );
+        assert!(target("rss://h:1").tls);
         for (url, protocol, port) in [
             ("nats://h", Protocol::Nats, 4222),
             ("redis://h:7000", Protocol::Redis, 7000),
@@ -155,9 +167,8 @@ mod tests {
     #[test]
     fn wrong_urls_say_what_is_wrong() {
         let error = |url: &str| url.parse::<Target>().unwrap_err().to_string();
-        assert!(error("localhost:8080").contains("ws://"));
+        assert!(error("localhost:8080").contains("://HOST"));
         assert!(error("http://localhost").contains("`http`"));
-        assert!(error("wss://localhost").contains("TLS"));
         assert!(error("rs://localhost:1/path").contains("no path"));
         assert!(error("ws://:80/").contains("host"));
         assert!(error("ws://h:99999/").contains("port"));

@@ -14,6 +14,7 @@ pub(crate) use self::options::{
     Subscribing, Topics,
 };
 
+use crate::net::Trust;
 use crate::target::Target;
 
 const EXAMPLES: &str = "\
@@ -91,10 +92,17 @@ impl Scenario {
 /// What all scenarios need to know.
 #[derive(Args, Debug)]
 pub(crate) struct Common {
-    /// The router: ws://HOST:PORT/PATH or rs://HOST:PORT (RawSocket); or, to compare it with, nats://HOST:PORT,
-    /// redis://HOST:PORT (publish/subscribe) or mqtt://HOST:PORT (3.1.1, quality of service 0)
+    /// The router: ws://HOST:PORT/PATH or rs://HOST:PORT (RawSocket), wss:// or rss:// (over TLS); or, to compare it
+    /// with, nats://HOST:PORT, redis://HOST:PORT (publish/subscribe) or mqtt://HOST:PORT (3.1.1, quality of service 0)
     #[arg(long, default_value = "ws://127.0.0.1:8080/ws")]
     pub(crate) url: String,
+    /// Certificates to trust, in PEM, for wss:// and rss:// (Debian keeps the usual ones in
+    /// /etc/ssl/certs/ca-certificates.crt)
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Trust any certificate
+    #[arg(long)]
+    pub(crate) insecure: bool,
     /// json, msgpack or cbor; of several, sessions take one after the other (WAMP only)
     #[arg(long, value_delimiter = ',', default_value = "msgpack")]
     pub(crate) serializer: Vec<Serializer>,
@@ -153,6 +161,11 @@ impl Common {
             self.url
         );
         Ok(target)
+    }
+
+    pub(crate) fn trust(&self, target: &Target) -> anyhow::Result<Option<Trust>> {
+        let trust = || Trust::new(&target.host, self.ca.as_deref(), self.insecure);
+        target.tls.then(trust).transpose()
     }
 
     pub(crate) fn formats(&self) -> Vec<Format> {

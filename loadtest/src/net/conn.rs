@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use mio::net::TcpStream;
 
 use super::dialect::Dialect;
+use super::tls::Tls;
 
 /// A connection of one driver, numbered from 0 in the order in which they were begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +39,8 @@ pub(super) struct Conn {
     pub(super) stream: Option<TcpStream>,
     pub(super) stage: Stage,
     pub(super) dialect: Box<dyn Dialect>,
+    /// What lies between `output` and the socket, if anything does.
+    tls: Option<Box<Tls>>,
     /// The beginning of an incomplete frame.
     pub(super) input: BytesMut,
     pub(super) output: BytesMut,
@@ -53,11 +56,17 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(stream: TcpStream, dialect: Box<dyn Dialect>, begun: u64) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        tls: Option<Box<Tls>>,
+        dialect: Box<dyn Dialect>,
+        begun: u64,
+    ) -> Self {
         Self {
             stream: Some(stream),
             stage: Stage::Connecting,
             dialect,
+            tls,
             input: BytesMut::new(),
             output: BytesMut::new(),
             dirty: false,
@@ -66,5 +75,44 @@ impl Conn {
             begun,
             last_request: 0,
         }
+    }
+
+    /// Appends to `buf` what `octets` from the socket bring.
+    pub(super) fn take_in(&mut self, octets: &[u8], buf: &mut BytesMut) -> anyhow::Result<()> {
+        match &mut self.tls {
+            Some(tls) => tls.open(octets, buf),
+            None => {
+                buf.extend_from_slice(octets);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether there is anything to write.
+    pub(super) fn has_output(&self) -> bool {
+        self.queued() > 0 || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
+    /// Octets that wait to be written.
+    pub(super) fn queued(&self) -> usize {
+        self.output.len() + self.tls.as_ref().map_or(0, |tls| tls.sealed.len())
+    }
+
+    /// Makes what is queued ready for the socket.
+    pub(super) fn seal(&mut self) -> anyhow::Result<()> {
+        match &mut self.tls {
+            Some(tls) => tls.seal(&mut self.output),
+            None => Ok(()),
+        }
+    }
+
+    /// The socket and what is to be written to it, if there is both.
+    pub(super) fn unwritten(&mut self) -> Option<(&mut TcpStream, &mut BytesMut)> {
+        let waiting = match &mut self.tls {
+            Some(tls) => &mut tls.sealed,
+            None => &mut self.output,
+        };
+        let stream = self.stream.as_mut().filter(|_| !waiting.is_empty())?;
+        Some((stream, waiting))
     }
 }

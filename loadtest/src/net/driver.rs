@@ -181,7 +181,7 @@ impl Driver {
             }
             self.io.begin_upgrade(id);
         }
-        if !self.io.conns[id.0].output.is_empty() {
+        if self.io.conns[id.0].has_output() {
             self.io.mark_dirty(id);
         }
     }
@@ -192,9 +192,13 @@ impl Driver {
         for id in dirty.drain(..) {
             let conn = &mut self.io.conns[id.0];
             conn.dirty = false;
-            while let Some(stream) = conn.stream.as_mut().filter(|_| !conn.output.is_empty()) {
-                match stream.write(&conn.output) {
-                    Ok(written) => conn.output.advance(written),
+            if let Err(error) = conn.seal() {
+                self.fail(handler, id, &format!("{error:#}"));
+                continue;
+            }
+            while let Some((stream, waiting)) = conn.unwritten() {
+                match stream.write(waiting) {
+                    Ok(written) => waiting.advance(written),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         conn.blocked = true;
                         break;
@@ -243,9 +247,13 @@ impl Driver {
             &mut conn.input
         };
         let mut buf = std::mem::take(place);
-        buf.extend_from_slice(&self.scratch[..count]);
-        if let Err(error) = self.handle(handler, id, &mut buf, now) {
+        let taken = conn.take_in(&self.scratch[..count], &mut buf);
+        if let Err(error) = taken.and_then(|()| self.handle(handler, id, &mut buf, now)) {
             self.fail(handler, id, &format!("{error:#}"));
+        }
+        if self.io.conns[id.0].has_output() {
+            // TLS may have something to say of its own.
+            self.io.mark_dirty(id);
         }
         if buf.is_empty() {
             self.spare = buf;

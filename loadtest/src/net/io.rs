@@ -15,6 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::conn::{Conn, ConnId, Stage};
 use super::dialect;
+use super::tls::{Tls, Trust};
 use crate::target::Target;
 
 /// Connections of one source address before the next is used. Linux has 28,232 ports for them by default, some
@@ -26,6 +27,8 @@ const PER_SOURCE: usize = 25_000;
 pub(crate) struct Identity {
     pub(crate) target: Target,
     pub(crate) address: SocketAddr,
+    /// Set where the target is reached over TLS.
+    pub(crate) trust: Option<Trust>,
     pub(crate) realm: String,
 }
 
@@ -86,7 +89,7 @@ impl Io {
 
     /// Octets that wait to be written.
     pub(crate) fn queued(&self, conn: ConnId) -> usize {
-        self.conns[conn.0].output.len()
+        self.conns[conn.0].queued()
     }
 
     /// A new request id.
@@ -104,7 +107,14 @@ impl Io {
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.registry.register(&mut stream, Token(id.0), interest)?;
         let dialect = dialect::new(&self.identity.target, format);
-        self.conns.push(Conn::new(stream, dialect, begun));
+        let tls = self
+            .identity
+            .trust
+            .as_ref()
+            .map(Tls::new)
+            .transpose()?
+            .map(Box::new);
+        self.conns.push(Conn::new(stream, tls, dialect, begun));
         self.opening += 1;
         Ok(id)
     }

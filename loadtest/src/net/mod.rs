@@ -8,10 +8,12 @@ mod dialect;
 mod driver;
 mod io;
 mod timer;
+mod tls;
 
 pub(crate) use conn::{ConnId, Stage};
 pub(crate) use driver::Driver;
 pub(crate) use io::{Identity, Io};
+pub(crate) use tls::Trust;
 
 use crosspoint_codec::core::message::Message;
 

@@ -52,6 +52,7 @@ impl<'a> Stage<'a> {
         let target = common.target()?;
         let identity = Identity {
             address: target.resolve()?,
+            trust: common.trust(&target)?,
             target,
             realm: common.realm.clone(),
         };
