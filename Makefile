@@ -106,6 +106,17 @@ compare: release ## Measure the router beside Crossbar.io, NATS, Redis and mosqu
 	@cargo build --release --locked --package crosspoint-loadtest
 	@$(PYTHON) bench/compare/compare.py $(ARGS)
 
+.PHONY: budget
+budget: tools valgrind ## Count the instructions of hot operations and compare with bench/budget.json (ARGS=--write)
+	@cargo run --release --locked --quiet --package crosspoint-bench --bin budget -- $(ARGS)
+
+.PHONY: valgrind
+valgrind:
+	@if command -v valgrind >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends valgrind >/dev/null; \
+	fi
+
 .PHONY: clean
 clean: ## Remove what was built and installed here
 	@cargo clean

@@ -10,14 +10,15 @@ use crosspoint_core::ids::{ConnKey, ShardId};
 use crosspoint_core::message::Message;
 use crosspoint_core::payload::Format;
 use crosspoint_core::router::Router;
+use crosspoint_core::time::Time;
 use crosspoint_shard::{
-    Attach, Flushed, Mailbox, Mesh, MeshLimits, MonotonicClock, SLICE, Shard, ShardConfig, Wire,
+    Attach, Clock, Flushed, Mailbox, Mesh, MeshLimits, MonotonicClock, SLICE, Shard, ShardConfig, Wire,
 };
 
 use crate::messages::{encoded, hello};
 use crate::routers::{access, config};
 
-/// The serializer of every session here.
+/// The serializer of sessions that name no other.
 pub const FORMAT: Format = Format::MsgPack;
 
 /// A transport that counts.
@@ -41,6 +42,16 @@ impl Wire for Sink {
     fn timer(&self) {}
 }
 
+/// A clock that stands still, so that no slice of time is ever used up.
+#[derive(Clone, Copy, Debug)]
+pub struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Time {
+        Time(0)
+    }
+}
+
 /// Where a session lives.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
@@ -58,12 +69,18 @@ impl Shards {
     /// `count` shards without sessions.
     #[must_use]
     pub fn new(count: u16) -> Self {
+        Self::with_clock(count, &MonotonicClock::start())
+    }
+
+    /// The same, each with a copy of `clock`.
+    #[must_use]
+    pub fn with_clock(count: u16, clock: &(impl Clock + Clone + 'static)) -> Self {
         let (mesh, mailboxes) = Mesh::new(count, MeshLimits::default());
         let config = config();
         let shard = |mailbox: Mailbox| {
             let me: ShardId = mailbox.shard();
             let router = Router::new(me, count, config.clone(), u64::from(me.0));
-            let clock = Box::new(MonotonicClock::start());
+            let clock = Box::new(clock.clone());
             let shard = Shard::new(me, mesh.clone(), router, clock, ShardConfig::default());
             (shard, mailbox)
         };
@@ -75,8 +92,13 @@ impl Shards {
 
     /// Opens a session on `shard`, which then sends `first`; all shards know of it.
     pub fn join(&mut self, shard: usize, first: Option<Message>) -> Place {
+        self.join_in(FORMAT, shard, first)
+    }
+
+    /// The same for a session with another serializer.
+    pub fn join_in(&mut self, format: Format, shard: usize, first: Option<Message>) -> Place {
         let conn = self.shards[shard].0.attach(Attach {
-            format: FORMAT,
+            format,
             framing: Framing::WebSocket,
             access: access(),
             wire: Rc::clone(&self.sink) as Rc<dyn Wire>,
@@ -84,7 +106,7 @@ impl Shards {
         });
         let place = Place { shard, conn };
         for message in [Some(hello()), first].into_iter().flatten() {
-            self.receive(place, encoded(FORMAT, &message));
+            self.receive(place, encoded(format, &message));
             self.settle();
         }
         place

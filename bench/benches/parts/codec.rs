@@ -22,15 +22,19 @@ fn decode_envelope(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
     let limits = Limits::default();
     for format in Format::ALL {
-        let messages = [
-            ("publish", publish(URI, payload(format, 128))),
-            ("call", call(1, payload(format, 128))),
-        ];
-        for (name, message) in messages {
-            let bytes = encoded(format, &message);
-            group.bench_function(BenchmarkId::new(name, format.name()), |bencher| {
-                bencher.iter(|| decode(format, black_box(&bytes), &limits));
-            });
+        for size in SIZES {
+            let messages = [
+                ("publish", publish(URI, payload(format, size))),
+                ("call", call(1, payload(format, size))),
+            ];
+            group.throughput(Throughput::Bytes(size as u64));
+            for (name, message) in messages {
+                let bytes = encoded(format, &message);
+                let id = BenchmarkId::new(format!("{name}-{}", format.name()), size);
+                group.bench_function(id, |bencher| {
+                    bencher.iter(|| decode(format, black_box(&bytes), &limits));
+                });
+            }
         }
     }
     group.finish();
@@ -57,14 +61,10 @@ fn encode_events(criterion: &mut Criterion) {
 }
 
 fn translate(criterion: &mut Criterion) {
-    let ways = [
-        (Format::Json, Format::MsgPack),
-        (Format::MsgPack, Format::Json),
-        (Format::MsgPack, Format::Cbor),
-        (Format::Cbor, Format::Json),
-    ];
+    let from_to = |from| Format::ALL.map(|to| (from, to));
+    let ways = Format::ALL.into_iter().flat_map(from_to);
     let mut group = criterion.benchmark_group("transcode");
-    for (from, to) in ways {
+    for (from, to) in ways.filter(|(from, to)| from != to) {
         for size in SIZES {
             let payload = payload(from, size);
             group.throughput(Throughput::Bytes(size as u64));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use criterion::Criterion;
 
 /// Payloads in octets: from a sensor's value to a document.
-const SIZES: [usize; 4] = [16, 128, 1024, 16 * 1024];
+const SIZES: [usize; 4] = [16, 128, 1024, 64 * 1024];
 
 /// Subscribers of one topic.
 const FAN_OUTS: [u64; 3] = [1, 100, 1000];
