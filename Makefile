@@ -40,7 +40,7 @@ tools:
 # --- Testing --------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: check unit sim stalls blackbox ## Run all tests, and install what they need
+test: check unit sim budget stalls blackbox ## Run all tests, and install what they need
 
 .PHONY: check
 check: tools ## Check formatting, lints and dependencies
