@@ -64,7 +64,7 @@ def parse() -> argparse.Namespace:
     add("--scenarios", type=choice(names), default=names, metavar="NAMES", help=f"of {', '.join(names)}")
     add("--router", type=router, action="append", default=[], metavar="NAME=COMMAND=URL",
         help="one more server; {port} in COMMAND and URL is its port, {dir} an empty directory")
-    add("--only", default="", metavar="TEXT", help="only rows whose name contains this, and the first one")
+    add("--only", default="", metavar="TEXT", help="of Crosspoint, only rows whose name contains this, and the first one")
     add("--crosspoint", type=Path, default=binary, metavar="FILE", help="the router's program")
     add("--loadtest", type=Path, default=TARGET / "release/crosspoint-loadtest", metavar="FILE",
         help="the load harness")
@@ -103,15 +103,14 @@ def cpus(text: str) -> frozenset[int]:
 
 def chosen(options: argparse.Namespace, notes: list[str]) -> list[Subject]:
     """The rows; what is missing becomes a note. The first is the one that others are compared with."""
-    subjects = crosspoint(options.crosspoint.resolve(), options.shards)
+    first, *others = crosspoint(options.crosspoint.resolve(), options.shards)
+    subjects = [first, *(row for row in others if options.only.lower() in row.name.lower())]
     for name in options.peers:
         try:
             subjects += PEERS[name](TARGET / "compare")
         except Missing as missing:
             notes.append(f"{name} is skipped: {missing}.")
-    subjects += options.router
-    wanted = options.only.lower()
-    return [subjects[0], *(subject for subject in subjects[1:] if wanted in subject.name.lower())]
+    return subjects + options.router
 
 
 def measure(subject: Subject, scenarios: list, settings: Settings, turn: int, notes: list[str]) -> list[dict]:
