@@ -91,6 +91,7 @@ fn check_options(protocol: &str, message: &Message) -> anyhow::Result<()> {
     let what = match message {
         Message::Publish(publish) if publish.options.acknowledge => "acknowledged publications",
         Message::Subscribe(subscribe) if subscribe.options.match_policy.is_some() => "WAMP's match policies",
+        Message::Register(register) if register.options.match_policy.is_some() => "WAMP's match policies",
         Message::Subscribe(subscribe) if subscribe.options.get_retained => "retained events on request",
         _ => return Ok(()),
     };
