@@ -18,13 +18,14 @@ mod target;
 mod verify;
 
 use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Parser;
 
-use crate::cli::Cli;
-use crate::report::Report;
+use crate::cli::{Cli, Command, Compare, Scenario};
+use crate::report::{Comparison, Report, html_of_comparison, html_of_report};
 
 /// Something was lost, repeated, reordered or changed.
 const EXIT_LOST: u8 = 1;
@@ -32,9 +33,14 @@ const EXIT_LOST: u8 = 1;
 const EXIT_FAILED: u8 = 2;
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(report) if report.ok => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(EXIT_LOST),
+    let outcome = match Cli::parse().into_command() {
+        Some(Command::Run(scenario)) => run(&scenario),
+        Some(Command::Compare(files)) => compare(&files).map(|()| true),
+        None => Err(anyhow!("what to run is missing; see --help")),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(EXIT_LOST),
         Err(error) => {
             eprintln!("crosspoint-loadtest: {error:#}");
             ExitCode::from(EXIT_FAILED)
@@ -42,9 +48,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> anyhow::Result<Report> {
-    let common = cli.scenario.common();
-    let mut report = scenario::run(&cli.scenario)?;
+/// Whether nothing was lost, repeated, reordered or changed.
+fn run(scenario: &Scenario) -> anyhow::Result<bool> {
+    let common = scenario.common();
+    let mut report = scenario::run(scenario)?;
     report.url.clone_from(&common.url);
     if common.target()?.is_wamp() {
         let formats = common.formats();
@@ -52,8 +59,30 @@ fn run(cli: &Cli) -> anyhow::Result<Report> {
     }
     print!("{}", report.text());
     if let Some(file) = &common.json {
-        let json = serde_json::to_string_pretty(&report)?;
-        fs::write(file, json + "\n").with_context(|| format!("writing {}", file.display()))?;
+        write(file, &(serde_json::to_string_pretty(&report)? + "\n"))?;
     }
-    Ok(report)
+    if let Some(file) = &common.html {
+        write(file, &html_of_report(&report))?;
+    }
+    Ok(report.ok)
+}
+
+fn compare(files: &Compare) -> anyhow::Result<()> {
+    let (a, b) = (read(&files.a)?, read(&files.b)?);
+    let comparison = Comparison::new(&a, &b);
+    print!("{comparison}");
+    match &files.html {
+        Some(file) => write(file, &html_of_comparison(&comparison, &a, &b)),
+        None => Ok(()),
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<Report> {
+    let name = file.display();
+    let json = fs::read_to_string(file).with_context(|| format!("reading {name}"))?;
+    Report::from_json(&json).with_context(|| format!("reading {name}"))
+}
+
+fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(file, text).with_context(|| format!("writing {}", file.display()))
 }

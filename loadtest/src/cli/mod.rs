@@ -31,6 +31,10 @@ Examples:
     crosspoint-loadtest connect --url ws://127.0.0.1:8080/ws --sessions 10000 --idle 10s --pid $(pidof crosspoint)
   5 of 100 subscribers stop reading for 10 s; what do the others notice?
     crosspoint-loadtest slow --url ws://127.0.0.1:8080/ws -n 95 --slow 5 --for 10s --rate 200 --size 1024
+  A loud fan-out beside quiet calls, in turns; the report as a page with plots:
+    crosspoint-loadtest noisy --url ws://127.0.0.1:8080/ws --pid $(pidof crosspoint) --html noisy.html
+  Two runs side by side:
+    crosspoint-loadtest compare before.json after.json --html both.html
 
 How to read the figures:
   Closed loop (no --rate): the next message is sent when an earlier one has fully arrived. It shows the highest
@@ -44,9 +48,48 @@ Exit status: 0 nothing was lost; 1 something was lost, repeated, reordered or ch
 /// Puts load on a WAMP router and measures what it does: any router, by its URL.
 #[derive(Debug, Parser)]
 #[command(name = "crosspoint-loadtest", version, after_help = EXAMPLES)]
+#[command(arg_required_else_help = true, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) scenario: Scenario,
+    pub(crate) command: Option<Command>,
+    /// The same as `compare A.json B.json`
+    #[arg(long, num_args = 2, value_names = ["A.json", "B.json"])]
+    pub(crate) compare: Option<Vec<PathBuf>>,
+    /// With --compare: write tables and plots to this file, as one HTML page
+    #[arg(long, value_name = "FILE", requires = "compare")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    #[command(flatten)]
+    Run(Box<Scenario>),
+    /// Print the ratios of two reports that --json wrote
+    Compare(Compare),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Compare {
+    #[arg(value_name = "A.json")]
+    pub(crate) a: PathBuf,
+    #[arg(value_name = "B.json")]
+    pub(crate) b: PathBuf,
+    /// Write tables and plots to this file, as one HTML page
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+impl Cli {
+    /// What to do, in whichever of its forms it was written; `None` if nothing was.
+    pub(crate) fn into_command(self) -> Option<Command> {
+        let flag = self
+            .compare
+            .and_then(|files| <[PathBuf; 2]>::try_from(files).ok());
+        let html = self.html;
+        let compare = flag.map(|[a, b]| Command::Compare(Compare { a, b, html }));
+        self.command.or(compare)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -133,6 +176,9 @@ pub(crate) struct Common {
     /// Write the report to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Write the report to this file, as one HTML page with plots
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -253,6 +299,24 @@ mod tests {
         for wrong in ["0", "-1", "NaN", "inf", "1e9", "fast"] {
             assert!(rate(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_comparison_has_two_forms() {
+        let parse = |args: &[&str]| Cli::try_parse_from([&["loadtest"], args].concat());
+        for args in [
+            &["compare", "a", "b", "--html", "c"][..],
+            &["--compare", "a", "b", "--html", "c"],
+        ] {
+            let Some(Command::Compare(compare)) = parse(args).unwrap().into_command() else {
+                panic!("{args:?}");
+            };
+            let html = compare.html.unwrap();
+            assert_eq!([compare.a, compare.b, html], ["a", "b", "c"].map(PathBuf::from));
+        }
+        assert!(parse(&["--compare", "a"]).is_err());
+        assert!(parse(&["--html", "a"]).is_err());
+        assert!(parse(&[]).is_err());
     }
 
     #[test]

@@ -1,9 +1,17 @@
 //! What a run found. Its JSON is described in the crate's README.
 
+mod compare;
+mod html;
+mod metric;
+mod plot;
 mod text;
+
+pub(crate) use self::compare::Comparison;
+pub(crate) use self::html::{of_comparison as html_of_comparison, of_report as html_of_report};
 
 use std::borrow::Cow;
 
+use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::latency::Summary;
@@ -166,6 +174,24 @@ impl Report {
         self.warnings.extend(outcome.warnings);
     }
 
+    /// Reads what an earlier run wrote.
+    ///
+    /// # Errors
+    /// If it is no report, or one of another version.
+    pub(crate) fn from_json(json: &str) -> anyhow::Result<Self> {
+        /// What reports of all versions have.
+        #[derive(Deserialize)]
+        struct Head {
+            version: u32,
+        }
+        let Head { version } = serde_json::from_str(json).context("this is no report")?;
+        ensure!(
+            version == VERSION,
+            "this is a report of version {version}; only version {VERSION} is understood"
+        );
+        serde_json::from_str(json).context("this is no whole report")
+    }
+
     /// Takes a phase in, and warns where this program may have been the bottleneck.
     pub(crate) fn push(&mut self, phase: Phase) {
         /// Share of one core from which on a thread of this program had hardly any idle time left.
@@ -222,6 +248,33 @@ mod tests {
         report.push(phase(0.97));
         assert_eq!(report.warnings.len(), 1);
         assert!(report.text().contains("97 %"), "{}", report.text());
+    }
+
+    #[test]
+    fn a_report_is_read_as_it_was_written() {
+        let mut report = Report::new("rpc", "2 -> 1".to_owned());
+        report.push(Phase {
+            name: "measured".to_owned(),
+            main: Stream {
+                unit: "calls".to_owned(),
+                latency_curve: vec![(0.5, 12.0), (1.0, 30.0)],
+                ..Stream::default()
+            },
+            beside: vec![Stream::default()],
+            ..Phase::default()
+        });
+        let json = serde_json::to_string(&report).unwrap();
+        let again = Report::from_json(&json).unwrap();
+        assert_eq!(serde_json::to_string(&again).unwrap(), json);
+        assert_eq!(again.phases[0].main.latency_curve.len(), 2);
+    }
+
+    #[test]
+    fn reports_of_other_versions_are_refused() {
+        let error = |json| Report::from_json(json).unwrap_err().to_string();
+        assert!(error("{\"version\": 1, \"more\": 2}").contains("version 1"));
+        assert!(error("[]").contains("no report"));
+        assert!(error("{\"version\": 2}").contains("no whole report"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ impl Report {
         for phase in &self.phases {
             phase.write_text(out)?;
         }
+        self.write_effects(out)?;
         writeln!(out, "\nverified   {}", self.verified)?;
         if let Some(SlowReaders { tally, disconnected }) = self.slow_readers {
             writeln!(out, "slow ones  {tally}, {disconnected} disconnected")?;
@@ -29,6 +30,22 @@ impl Report {
             writeln!(out, "warning    {warning}")?;
         }
         writeln!(out, "{}", if self.ok { "ok" } else { "FAILED" })
+    }
+}
+
+impl Report {
+    fn write_effects(&self, out: &mut String) -> fmt::Result {
+        for (place, effect) in self.effects().iter().enumerate() {
+            if place == 0 {
+                writeln!(out, "\nwhat the quiet ones notice")?;
+            }
+            write!(out, "  {:<10}", effect.stream)?;
+            for (name, more) in &effect.more {
+                write!(out, "  {name} {}", more.with_sign())?;
+            }
+            writeln!(out)?;
+        }
+        Ok(())
     }
 }
 
