@@ -106,6 +106,7 @@ impl<'scope> Aside<'scope> {
 fn run<L: Load>(stage: &mut Stage<'_>, load: &mut L, shared: &Shared) -> anyhow::Result<()> {
     stage.set_up(&mut [load])?;
     shared.ready.store(true, Ordering::Relaxed);
+    let patience = stage.common.patience.as_nanos() as u64;
     let mut on = false;
     stage.driver.run(load, u64::MAX, |load, io| {
         if on != shared.on.load(Ordering::Relaxed) {
@@ -118,9 +119,9 @@ fn run<L: Load>(stage: &mut Stage<'_>, load: &mut L, shared: &Shared) -> anyhow:
         let flow = load.flow();
         shared.count.store(flow.done, Ordering::Relaxed);
         shared.thread_cpu_ns.store(thread_cpu_ns(), Ordering::Relaxed);
-        shared
-            .silent
-            .store(!on && flow.outstanding() == 0, Ordering::Relaxed);
+        // What is lost is not waited for without end.
+        let settled = flow.outstanding() == 0 || flow.is_stalled(io.now(), patience);
+        shared.silent.store(!on && settled, Ordering::Relaxed);
         shared.over.load(Ordering::Relaxed) || flow.failure.is_some()
     })?;
     stage.drain(&mut [load])?;
