@@ -7,17 +7,16 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use glommio::net::TcpStream;
 
 use crate::link::{self, Link};
 use crate::local::Local;
 use crate::opening::{Opened, Opener, Opening};
 use crate::permit::Permit;
-use crate::reader::Reader;
 use crate::scratch::Received;
 use crate::spec::Handoff;
-use crate::wire::CLOSING_TIMEOUT;
+use crate::wire::{CLOSING_TIMEOUT, SocketWire};
 
 /// How long a connection for which there is no place may take to say in which language to refuse it.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -32,11 +31,11 @@ pub(crate) async fn serve(local: Rc<Local>, listener: usize, stream: TcpStream, 
         Ok(Some(Ready {
             opened,
             received,
-            _permit,
-        })) => {
-            let ended = Reader::attach(&local, &link, *opened).run(received).await;
-            tracing::debug!(listener, ?ended, "connection ended");
-        }
+            permit,
+        })) => match link.give_up() {
+            Ok(socket) => SocketWire::attach(&local, socket, *opened, received, permit).await,
+            Err(error) => tracing::warn!(listener, %error, "no descriptor for a connection"),
+        },
         Ok(None) => {}
         Err(error) => {
             if error.kind() == io::ErrorKind::TimedOut {
@@ -52,7 +51,7 @@ pub(crate) async fn serve(local: Rc<Local>, listener: usize, stream: TcpStream, 
 struct Ready {
     opened: Box<Opened>,
     received: Received,
-    _permit: Option<Permit>,
+    permit: Option<Permit>,
 }
 
 /// Goes through the handshake; nothing if there is nothing to serve here.
@@ -87,7 +86,7 @@ async fn open(
                 return Ok(Some(Ready {
                     opened,
                     received,
-                    _permit: permit,
+                    permit,
                 }));
             }
             Opening::Refuse(reply) => {
@@ -111,7 +110,8 @@ async fn refuse(local: &Local, link: &Link, reply: &[u8]) -> io::Result<()> {
     tracing::debug!(reply = %reply.escape_ascii(), "connection refused");
     link.write_all(reply).await?;
     link.end_writing();
-    linger(local, link, CLOSING_TIMEOUT).await;
+    let deadline = Instant::now() + CLOSING_TIMEOUT;
+    while next_read(local, link, deadline).await.is_some() {}
     Ok(())
 }
 
@@ -135,17 +135,12 @@ fn hand_off(
     Ok(())
 }
 
-/// Reads and forgets, until the peer ends the connection or time is up: closing a socket with unread input
-/// would take back what was sent to the peer last.
-pub(crate) async fn linger(local: &Local, link: &Link, timeout: Duration) {
-    let deadline = Instant::now() + timeout;
-    loop {
-        link.set_read_timeout(Some(deadline.saturating_duration_since(Instant::now())));
-        match link.read(&local.scratch).await {
-            Ok(read) if !read.is_empty() && Instant::now() < deadline => {}
-            _ => return,
-        }
-    }
+/// What the peer sends until `deadline`, if it does not end the connection. Closing a socket with unread input would
+/// take back what was sent to the peer last, so whoever closes reads before.
+pub(crate) async fn next_read(local: &Local, link: &Link, deadline: Instant) -> Option<BytesMut> {
+    link.set_read_timeout(Some(deadline.saturating_duration_since(Instant::now())));
+    let read = link.read(&local.scratch).await.ok()?;
+    (!read.is_empty() && Instant::now() < deadline).then_some(read)
 }
 
 #[cfg(test)]

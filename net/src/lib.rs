@@ -16,6 +16,7 @@ mod accept;
 mod connection;
 mod counters;
 mod fd;
+mod inbound;
 mod inbox;
 mod keepalive;
 mod link;
@@ -25,9 +26,9 @@ mod opening;
 mod permit;
 mod probe;
 mod protocol;
-mod reader;
 mod scratch;
 mod server;
+mod socket;
 mod spec;
 mod wire;
 

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crosspoint_shard::rt::{Opening, Watcher};
 use crosspoint_shard::{Event, ShardRc};
 
 use crate::counters::ConnectionCounters;
@@ -17,6 +18,8 @@ use crate::spec::ServerSpec;
 /// One shard's connections.
 pub(crate) struct Local {
     pub(crate) shard: ShardRc,
+    /// Which sockets the shard watches.
+    pub(crate) watcher: Watcher,
     pub(crate) spec: Arc<ServerSpec>,
     pub(crate) counters: Arc<ConnectionCounters>,
     pub(crate) scratch: RefCell<Scratch>,
@@ -31,13 +34,20 @@ pub(crate) struct Local {
 pub(crate) struct InHandshake<'l> {
     local: &'l Local,
     number: u64,
+    _busy: Opening,
 }
 
 impl Local {
-    pub(crate) fn new(shard: ShardRc, spec: Arc<ServerSpec>, counters: Arc<ConnectionCounters>) -> Rc<Self> {
+    pub(crate) fn new(
+        shard: ShardRc,
+        watcher: Watcher,
+        spec: Arc<ServerSpec>,
+        counters: Arc<ConnectionCounters>,
+    ) -> Rc<Self> {
         let stopping = shard.borrow().stopping();
         Rc::new(Self {
             shard,
+            watcher,
             spec,
             counters,
             scratch: RefCell::default(),
@@ -52,7 +62,12 @@ impl Local {
         let number = self.last_opening.get() + 1;
         self.last_opening.set(number);
         self.opening.borrow_mut().insert(number, Rc::clone(link));
-        InHandshake { local: self, number }
+        let _busy = self.watcher.opening();
+        InHandshake {
+            local: self,
+            number,
+            _busy,
+        }
     }
 
     /// Cuts off the connections in their handshake when the server ends.

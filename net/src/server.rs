@@ -85,7 +85,11 @@ pub fn start(spec: ServerSpec) -> Result<Running, StartError> {
         let number = usize::from(shard.0);
         let (spec, counters) = (Arc::clone(&spec), Arc::clone(&counters));
         let (seats, inbox) = (std::mem::take(&mut tcp[number]), inboxes[number].clone());
-        move |shard| async move { serve(Local::new(shard, spec, counters), seats, inbox) }
+        move |shard, watcher| async move {
+            let local = Local::new(shard, watcher, spec, counters);
+            serve(Rc::clone(&local), seats, inbox);
+            local
+        }
     })
     .map_err(StartError::Shard)?;
     let mut running = Running {

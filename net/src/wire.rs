@@ -1,21 +1,32 @@
-//! A socket as its shard sees it.
+//! The socket of an open connection, as its shard sees it.
 //!
-//! Invariant: the shard is borrowed by the caller in all calls but [`Wire::timer`], so what has to call it back
-//! does so from a task of its own.
+//! Invariants:
+//! - The shard is borrowed by the caller in all calls but [`Wire::readable`] and [`Wire::timer`], so what has to call
+//!   it back does so from a task of its own.
+//! - The socket is watched as long as the connection is open, and not any more when its descriptor is closed.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crosspoint_core::ids::ConnKey;
-use crosspoint_shard::Wire;
+use crosspoint_shard::rt::reactor_turn;
+use crosspoint_shard::{Attach, Hangup, Reading, Wire};
+use rustix::net::Shutdown;
 
+use crate::connection::next_read;
+use crate::fd;
+use crate::inbound::{Ended, Inbound};
 use crate::keepalive::{Keepalive, Verdict};
 use crate::link::Link;
 use crate::local::{Local, sleep, spawn};
-use crate::spec::WebSocketSpec;
+use crate::opening::Opened;
+use crate::permit::Permit;
+use crate::scratch::Received;
+use crate::socket::{self, Read};
 
 /// From our last octet to the peer's, where nothing else is configured.
 pub(crate) const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -24,42 +35,130 @@ pub(crate) const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct SocketWire {
     /// Weak, since the shard owns its wires.
     local: Weak<Local>,
-    link: Rc<Link>,
+    socket: OwnedFd,
     conn: Cell<ConnKey>,
+    /// Nothing is read or written here any more.
+    closed: Cell<bool>,
+    inbound: RefCell<Inbound>,
     keepalive: Option<Keepalive>,
     closing_timeout: Duration,
+    _permit: Option<Permit>,
+    /// Itself, for the task that closes it.
+    me: Weak<Self>,
 }
 
 impl SocketWire {
-    /// A wire to `link`; `websocket` says how to deal with its peer, if it speaks WebSocket.
-    pub(crate) fn new(local: &Rc<Local>, link: &Rc<Link>, websocket: Option<&WebSocketSpec>) -> Self {
+    /// Makes a connection known to the shard, which reads and writes from then on. `received` is what came along
+    /// with its handshake. The shard must not be borrowed.
+    pub(crate) async fn attach(
+        local: &Rc<Local>,
+        socket: OwnedFd,
+        opened: Opened,
+        received: Received,
+        permit: Option<Permit>,
+    ) {
+        let websocket = opened.websocket.as_deref();
+        if websocket.is_some_and(|websocket| !websocket.tcp_nodelay) {
+            socket::delay_small_writes(&socket);
+        }
         let ping = websocket.and_then(|websocket| websocket.auto_ping.as_ref());
-        Self {
+        let framing = opened.protocol.framing();
+        let wire = Rc::new_cyclic(|me| Self {
             local: Rc::downgrade(local),
-            link: Rc::clone(link),
+            socket,
             conn: Cell::default(),
+            closed: Cell::new(false),
+            inbound: RefCell::new(Inbound::new(opened.protocol, received)),
             keepalive: ping.map(|ping| Keepalive::new(Arc::clone(ping))),
             closing_timeout: websocket.map_or(CLOSING_TIMEOUT, |websocket| websocket.closing_timeout),
+            _permit: permit,
+            me: Weak::clone(me),
+        });
+        let conn = local.shard.borrow_mut().attach(Attach {
+            format: opened.format,
+            framing,
+            access: opened.access,
+            wire: Rc::clone(&wire) as Rc<dyn Wire>,
+            peer_max_bytes: opened.peer_max_bytes,
+        });
+        wire.conn.set(conn);
+        if let Some(keepalive) = &wire.keepalive {
+            wire.set_timer(keepalive.first());
+        }
+        if wire.inbound.borrow().has_unhandled() {
+            wire.read_first().await;
+        }
+        if !wire.closed.get() {
+            local.watcher.readable(conn, wire.socket.as_fd());
         }
     }
 
-    /// The shard knows the connection as `conn`. The shard must not be borrowed.
-    pub(crate) fn attached(&self, conn: ConnKey) {
-        self.conn.set(conn);
-        if let Some(keepalive) = &self.keepalive {
-            self.set_timer(keepalive.first());
+    /// Handles what came along with the handshake.
+    async fn read_first(&self) {
+        loop {
+            match self.readable(Hangup::No) {
+                Reading::Drained => return,
+                Reading::More => reactor_turn().await,
+                Reading::Paused(span) => sleep(span).await,
+            }
+        }
+    }
+
+    fn read(&self, local: &Local, hangup: Hangup) -> Result<Reading, Ended> {
+        let mut inbound = self.inbound.borrow_mut();
+        if let Some(pause) = inbound.pause(&local.shard.borrow(), self.conn.get()) {
+            return Ok(Reading::Paused(pause));
+        }
+        // What is left of the last read comes first.
+        if inbound.handle(&mut local.shard.borrow_mut(), self.conn.get()) == Reading::More {
+            return Ok(Reading::More);
+        }
+        let (read, more) = match socket::read(&self.socket, &mut local.scratch.borrow_mut()) {
+            Ok(Read::Some(read, more)) => (read, more),
+            Ok(Read::Nothing) => return Ok(Reading::Drained),
+            Ok(Read::End) => return Err(Ended::EndOfStream),
+            Err(error) => return Err(Ended::Lost(error)),
+        };
+        self.heard();
+        inbound.append(read);
+        let handled = inbound.handle(&mut local.shard.borrow_mut(), self.conn.get());
+        // After a hang-up no event tells of the end that is still to be read.
+        if more || hangup == Hangup::Yes {
+            return Ok(Reading::More);
+        }
+        Ok(handled)
+    }
+
+    /// After our last octet: waits for the peer's, but not for ever.
+    async fn end(self: Rc<Self>, local: Rc<Local>) {
+        // At the end of the server the shard waits for peers that still read; else the session is gone.
+        let at_end = local.stopping.is_set();
+        if !at_end {
+            local.shard.borrow_mut().detach(self.conn.get());
+        }
+        match self.socket.try_clone() {
+            Ok(socket) => {
+                let link = Link::new(fd::stream(socket));
+                let deadline = Instant::now() + self.closing_timeout;
+                while let Some(read) = next_read(&local, &link, deadline).await {
+                    if self.inbound.borrow_mut().ends_with(read) {
+                        break;
+                    }
+                }
+                link.shut_down();
+            }
+            Err(_) => socket::shut(&self.socket, Shutdown::Both),
+        }
+        if at_end {
+            local.shard.borrow_mut().detach(self.conn.get());
         }
     }
 
     /// The peer sent something. The shard must not be borrowed.
-    pub(crate) fn heard(&self) {
+    fn heard(&self) {
         if let Some(span) = self.keepalive.as_ref().and_then(Keepalive::heard) {
             self.set_timer(span);
         }
-    }
-
-    pub(crate) fn closing_timeout(&self) -> Duration {
-        self.closing_timeout
     }
 
     fn set_timer(&self, span: Duration) {
@@ -67,41 +166,59 @@ impl SocketWire {
             local.shard.borrow_mut().set_timer(self.conn.get(), span);
         }
     }
+
+    /// No more events of the socket.
+    fn forget(&self) {
+        if !self.closed.replace(true)
+            && let Some(local) = self.local.upgrade()
+        {
+            local.watcher.forget(self.conn.get());
+        }
+    }
 }
 
 impl Wire for SocketWire {
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        (!self.closed.get()).then(|| self.socket.as_fd())
+    }
+
+    fn readable(&self, hangup: Hangup) -> Reading {
+        let Some(local) = self.local.upgrade() else {
+            return Reading::Drained;
+        };
+        if self.closed.get() {
+            return Reading::Drained;
+        }
+        match self.read(&local, hangup) {
+            // Somebody else reads what is left.
+            Ok(_) if self.closed.get() => Reading::Drained,
+            Ok(reading) => reading,
+            Err(ended) => {
+                tracing::debug!(conn = self.conn.get().slot, ?ended, "connection ended");
+                self.forget();
+                local.shard.borrow_mut().detach(self.conn.get());
+                Reading::Drained
+            }
+        }
+    }
+
     fn write(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.link.write(bufs)
+        socket::write(&self.socket, bufs)
     }
 
     fn wait_writable(&self) {
-        let (local, link, conn) = (self.local.clone(), Rc::clone(&self.link), self.conn.get());
-        spawn(async move {
-            link.writable().await;
-            if let Some(local) = local.upgrade() {
-                local.shard.borrow_mut().writable(conn);
-            }
-        });
+        if let Some(local) = self.local.upgrade() {
+            local.watcher.writable(self.conn.get(), self.socket.as_fd());
+        }
     }
 
     fn close(&self) {
-        self.link.end_writing();
-        let (local, link, conn) = (self.local.clone(), Rc::downgrade(&self.link), self.conn.get());
-        let timeout = self.closing_timeout;
-        spawn(async move {
-            // At the end of the server the shard waits for peers that still read; else the session is gone.
-            if let Some(local) = local.upgrade()
-                && !local.stopping.is_set()
-            {
-                local.shard.borrow_mut().detach(conn);
-            }
-            drop(local);
-            // The reader goes on until the peer has ended its side too, but not for ever.
-            sleep(timeout).await;
-            if let Some(link) = link.upgrade() {
-                link.shut_down();
-            }
-        });
+        self.forget();
+        socket::shut(&self.socket, Shutdown::Write);
+        if let (Some(local), Some(wire)) = (self.local.upgrade(), self.me.upgrade()) {
+            local.watcher.yield_soon();
+            spawn(wire.end(local));
+        }
     }
 
     fn timer(&self) {
@@ -116,8 +233,14 @@ impl Wire for SocketWire {
             }
             Verdict::Dead => {
                 tracing::debug!(conn = ?self.conn.get(), "the peer does not answer pings");
-                self.link.shut_down();
+                socket::shut(&self.socket, Shutdown::Both);
             }
         }
+    }
+}
+
+impl Drop for SocketWire {
+    fn drop(&mut self) {
+        self.forget();
     }
 }

@@ -7,7 +7,7 @@
 //! - [`rt`]: the tasks and threads that drive shards, on glommio; the only module that names it. Without the
 //!   feature `glommio` there is none, and whoever owns a [`Shard`] drives it: tests and benchmarks do.
 //! - [`Counters`]: what a shard counts, for any thread to read.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod clock;
 mod config;
@@ -28,6 +28,6 @@ pub use clock::{Clock, MonotonicClock};
 pub use config::{FRAME_COST, SLICE, ShardConfig, SlowConsumer};
 pub use counters::{Counter, Counters, PostCounters};
 pub use mesh::{Mailbox, Mesh, MeshLimits};
-pub use shard::{Flushed, Shard, ShardRc, Signals};
+pub use shard::{Flushed, Shard, ShardRc};
 pub use signal::{Event, Signal};
-pub use wire::{Attach, PauseReason, Wire};
+pub use wire::{Attach, Hangup, Job, OneByOne, PauseReason, Reading, Sender, Wire};

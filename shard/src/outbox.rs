@@ -52,23 +52,28 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// Offers the oldest frames to `write`, in one call.
-    ///
-    /// # Errors
-    /// Those of `write`, but for `WouldBlock` and `Interrupted`, which mean that nothing was taken; and `WriteZero`.
-    pub(crate) fn write(
-        &mut self,
-        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
-    ) -> io::Result<Wrote> {
-        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+    /// Adds the oldest frames to `slices`, as one write offers them. Their bytes.
+    pub(crate) fn offer<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>) -> usize {
         let mut offered = 0;
-        let count = self.frames.len().min(SLICES_MAX);
-        for (at, (slice, frame)) in slices.iter_mut().zip(&self.frames).enumerate() {
+        for (at, frame) in self.frames.iter().take(SLICES_MAX).enumerate() {
             let rest = if at == 0 { &frame[self.written..] } else { frame };
-            *slice = IoSlice::new(rest);
+            slices.push(IoSlice::new(rest));
             offered += rest.len();
         }
-        let taken = match write(&slices[..count]) {
+        offered
+    }
+
+    /// How many slices [`offer`](Self::offer) adds.
+    pub(crate) fn slices(&self) -> usize {
+        self.frames.len().min(SLICES_MAX)
+    }
+
+    /// Takes off what a write of `offered` bytes achieved.
+    ///
+    /// # Errors
+    /// Those of the write, but for `WouldBlock` and `Interrupted`, which mean that nothing was taken; and `WriteZero`.
+    pub(crate) fn wrote(&mut self, offered: usize, result: io::Result<usize>) -> io::Result<Wrote> {
+        let taken = match result {
             Ok(0) if offered > 0 => return Err(io::ErrorKind::WriteZero.into()),
             Ok(taken) => taken.min(offered),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
@@ -116,6 +121,17 @@ mod tests {
         outbox
     }
 
+    fn write(
+        outbox: &mut Outbox,
+        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<Wrote> {
+        let mut slices = Vec::new();
+        let offered = outbox.offer(&mut slices);
+        assert_eq!(slices.len(), outbox.slices());
+        let result = write(&slices);
+        outbox.wrote(offered, result)
+    }
+
     /// A kernel that takes `room` bytes and says that it would block when it has none.
     fn take(room: usize, into: &mut Vec<u8>) -> impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize> {
         move |bufs| {
@@ -135,7 +151,7 @@ mod tests {
             let mut outbox = outbox(&[b"abc", b"d", b"efghij"]);
             let mut out = Vec::new();
             while !outbox.is_empty() {
-                let wrote = outbox.write(take(room, &mut out)).unwrap();
+                let wrote = write(&mut outbox, take(room, &mut out)).unwrap();
                 assert_eq!(wrote.blocked, !outbox.is_empty());
             }
             assert_eq!(out, b"abcdefghij");
@@ -149,7 +165,7 @@ mod tests {
         let cost = outbox.cost();
         let mut out = Vec::new();
         assert_eq!(
-            outbox.write(take(0, &mut out)).unwrap(),
+            write(&mut outbox, take(0, &mut out)).unwrap(),
             Wrote {
                 bytes: 0,
                 blocked: true
@@ -165,7 +181,7 @@ mod tests {
         for _ in 0..SLICES_MAX + 1 {
             outbox.push(Bytes::from_static(b"x"));
         }
-        let wrote = outbox.write(|bufs| Ok(bufs.len())).unwrap();
+        let wrote = write(&mut outbox, |bufs| Ok(bufs.len())).unwrap();
         assert_eq!(
             wrote,
             Wrote {
@@ -179,7 +195,7 @@ mod tests {
     #[test]
     fn an_emptied_outbox_holds_no_memory() {
         let mut outbox = outbox(&[b"abc", b"def"]);
-        outbox.write(take(100, &mut Vec::new())).unwrap();
+        write(&mut outbox, take(100, &mut Vec::new())).unwrap();
         assert!(outbox.is_empty());
         assert_eq!(outbox.frames.capacity(), 0);
     }
@@ -187,11 +203,9 @@ mod tests {
     #[test]
     fn errors_pass_through() {
         let mut outbox = outbox(&[b"abc"]);
-        let error = outbox
-            .write(|_| Err(io::ErrorKind::ConnectionReset.into()))
-            .unwrap_err();
+        let error = write(&mut outbox, |_| Err(io::ErrorKind::ConnectionReset.into())).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
-        let error = outbox.write(|_| Ok(0)).unwrap_err();
+        let error = write(&mut outbox, |_| Ok(0)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WriteZero);
     }
 }

@@ -21,9 +21,14 @@ impl Signal {
         }
     }
 
+    /// Takes it; whether it was raised since it was last taken.
+    pub fn take(&self) -> bool {
+        self.raised.take()
+    }
+
     /// Ready if it was raised since it was last taken.
     pub fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.raised.replace(false) {
+        if self.take() {
             return Poll::Ready(());
         }
         self.waiter.replace(Some(cx.waker().clone()));

@@ -17,8 +17,8 @@ pub(crate) struct Connection {
     pub(crate) format: Format,
     pub(crate) framing: Framing,
     pub(crate) phase: Phase,
-    /// It is in the list of connections to flush.
-    pub(crate) dirty: bool,
+    /// In which lists of connections to flush it is.
+    pub(crate) dirty: Dirty,
     /// The kernel takes nothing more until [`Shard::writable`](crate::Shard::writable).
     pub(crate) blocked: bool,
     /// A deadline for its progress is noted.
@@ -28,6 +28,13 @@ pub(crate) struct Connection {
     /// When the kernel last took something, or began to take nothing. Counts only while blocked.
     pub(crate) progress: Time,
     pub(crate) timer: Timer,
+}
+
+/// The lists of connections to flush that one is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Dirty {
+    pub(crate) prompt: bool,
+    pub(crate) bulk: bool,
 }
 
 /// How far a connection's end has come.
@@ -70,6 +77,17 @@ impl Table {
     pub(crate) fn get_mut(&mut self, key: ConnKey) -> Option<&mut Connection> {
         match self.slots.get_mut(key.slot as usize)? {
             Some((generation, connection)) if *generation == key.generation => Some(connection),
+            _ => None,
+        }
+    }
+
+    /// The connection at `slot`, if its generation fits.
+    pub(crate) fn find(&self, slot: u32, fits: impl FnOnce(u32) -> bool) -> Option<(ConnKey, &Connection)> {
+        match self.slots.get(slot as usize)? {
+            Some((generation, connection)) if fits(*generation) => {
+                let generation = *generation;
+                Some((ConnKey { slot, generation }, connection))
+            }
             _ => None,
         }
     }

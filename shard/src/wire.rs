@@ -1,8 +1,10 @@
 //! The seam to the transports: what a shard asks of a connection, and is told about it.
 
 use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crosspoint_codec::frame::Framing;
 use crosspoint_core::config::Access;
@@ -11,9 +13,22 @@ use crosspoint_core::payload::Format;
 
 /// A connection's transport, as its shard sees it.
 ///
-/// All but [`timer`](Self::timer) are called while the shard is borrowed, so they must not call it back; what
-/// they set off there comes later, from a task of the transport.
+/// All but [`readable`](Self::readable) and [`timer`](Self::timer) are called while the shard is borrowed, so they
+/// must not call it back; what they set off there comes later, from a task of the transport.
 pub trait Wire {
+    /// The socket behind it, if all that is to be written may go there as it is: whoever writes for many
+    /// connections then does it without [`write`](Self::write).
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// Reads what has arrived, and hands it to the shard, which is not borrowed. Called when the socket became
+    /// readable, and again as the result says.
+    fn readable(&self, hangup: Hangup) -> Reading {
+        let _ = hangup;
+        Reading::Drained
+    }
+
     /// Writes as much as the kernel takes without waiting.
     ///
     /// # Errors
@@ -31,6 +46,54 @@ pub trait Wire {
     /// The timer that the transport set by [`Shard::set_timer`](crate::Shard::set_timer) is over. The shard is
     /// not borrowed.
     fn timer(&self);
+}
+
+/// Whether a socket's peer has ended its side, so that there is an end of the stream to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hangup {
+    /// Not as far as is known.
+    No,
+    /// Yes, or the connection is broken.
+    Yes,
+}
+
+/// What a transport's turn of reading left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Nothing: the next event of the socket tells when there is more.
+    Drained,
+    /// Something: it is to be called again after other connections had their turn.
+    More,
+    /// Everything, since reading is paused: it is to be called again after this time.
+    Paused(Duration),
+}
+
+/// What one connection is to send, as part of a batch.
+pub struct Job<'a> {
+    /// The connection's transport.
+    pub wire: &'a dyn Wire,
+    /// At least one buffer, none of them empty.
+    pub bufs: &'a [IoSlice<'a>],
+    /// How many bytes were taken; errors as of [`Wire::write`].
+    pub result: io::Result<usize>,
+}
+
+/// Writes for many connections.
+pub trait Sender {
+    /// Does each job, and sets its result.
+    fn send(&mut self, jobs: &mut [Job<'_>]);
+}
+
+/// Calls [`Wire::write`] for one connection after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct OneByOne;
+
+impl Sender for OneByOne {
+    fn send(&mut self, jobs: &mut [Job<'_>]) {
+        for job in jobs {
+            job.result = job.wire.write(job.bufs);
+        }
+    }
 }
 
 /// A connection for [`Shard::attach`](crate::Shard::attach), after its transport's handshake.

@@ -21,6 +21,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crosspoint_core::ids::ShardId;
+use crosspoint_shard::rt::Watcher;
 use crosspoint_shard::{Mesh, MeshLimits, ShardRc, rt};
 use serde_json::json;
 use support::live::{Client, options};
@@ -132,7 +133,7 @@ fn run(loops: usize, time: Duration) -> (Vec<Trip>, Vec<Sample>) {
     let runtime = rt::start(&options(), mailboxes, |id| {
         let (ready, report) = (ready.clone(), report.clone());
         let (threads, begin) = (Arc::clone(&threads), Arc::clone(&begin));
-        move |shard: ShardRc| async move {
+        move |shard: ShardRc, _: Watcher| async move {
             threads
                 .lock()
                 .unwrap()

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use crosspoint_core::ids::ShardId;
-use crosspoint_shard::rt::{self, Runtime};
+use crosspoint_shard::rt::{self, Runtime, Watcher};
 use crosspoint_shard::{Mesh, MeshLimits, ShardRc};
 use serde_json::{Value, json};
 use support::live::{Client, options};
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn start<Serve, Task, Done>(shards: u16, serve: Serve) -> Runtime
 where
     Serve: FnMut(ShardId) -> Task,
-    Task: FnOnce(ShardRc) -> Done + Send + 'static,
+    Task: FnOnce(ShardRc, Watcher) -> Done + Send + 'static,
     Done: Future<Output = ()> + 'static,
 {
     let (_, mailboxes) = Mesh::new(shards, MeshLimits::default());
@@ -91,7 +91,7 @@ fn four_shards_on_any_number_of_cores_deliver_in_order_and_drain() {
     let started = go.clone();
     let runtime = start(4, move |_| {
         let (report, go) = (report.clone(), started.clone());
-        move |shard: ShardRc| async move {
+        move |shard: ShardRc, _: Watcher| async move {
             if shard.borrow().id() == ShardId(0) {
                 glommio::spawn_local(publisher(ShardRc::clone(&shard), EVENTS, go)).detach();
             }
@@ -127,7 +127,7 @@ fn a_client_that_ignores_goodbye_does_not_hold_up_the_end() {
     let (report, reports) = channel();
     let runtime = start(2, move |_| {
         let report = report.clone();
-        move |shard: ShardRc| async move {
+        move |shard: ShardRc, _: Watcher| async move {
             let mut client = Client::join(&shard).await;
             report.send(()).unwrap();
             while client.next().await.is_some() {}
@@ -146,7 +146,7 @@ fn a_deadline_nearer_than_planned_is_met() {
     let (report, reports) = channel::<(Duration, Value)>();
     let runtime = start(2, move |id| {
         let report = report.clone();
-        move |shard: ShardRc| async move {
+        move |shard: ShardRc, _: Watcher| async move {
             let mut client = Client::join(&shard).await;
             if id == ShardId(0) {
                 assert_eq!(client.ask(&json!([64, 1, {}, "com.silent"])).await[0], 65);
@@ -179,7 +179,7 @@ fn a_task_that_keeps_its_shard_shows_as_latency() {
     let started = go.clone();
     let runtime = start(1, move |_| {
         let go = started.clone();
-        move |_| async move {
+        move |_, _| async move {
             go.wait().await;
             std::thread::sleep(KEPT);
         }
@@ -199,7 +199,7 @@ fn a_reactor_turn_lets_other_tasks_and_events_through() {
     let (report, reports) = channel();
     let runtime = start(1, move |_| {
         let report = report.clone();
-        move |_| async move {
+        move |_, _| async move {
             // Foreign wake-ups and timers come in with the reactor only.
             let timer = glommio::spawn_local(glommio::timer::sleep(Duration::from_millis(1))).detach();
             let begin = Instant::now();

@@ -48,6 +48,17 @@ impl Mailbox {
         Some(envelope)
     }
 
+    /// Whether there is nothing to take now.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.receiver.is_empty()
+    }
+
+    /// Senders need not wake anybody: the mailbox is looked into before [`poll_mail`](Self::poll_mail) is called again.
+    pub fn awake(&self) {
+        self.mesh.inbox(self.me).sleeping.store(false, Ordering::Relaxed);
+    }
+
     /// Ready once there is something to take; otherwise the next envelope wakes the task.
     pub fn poll_mail(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.receiver.is_empty() {

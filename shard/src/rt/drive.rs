@@ -1,12 +1,12 @@
-//! The tasks that drive a shard.
+//! A shard's executor from its start to its end.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender};
-use std::task::Poll;
 use std::time::Duration;
 
 use crosspoint_core::ids::ShardId;
@@ -15,26 +15,31 @@ use glommio::spawn_local;
 use glommio::timer::{Timer, sleep};
 
 use super::Report;
+use super::ring::{Ring, Watcher};
 use super::start::Seat;
+use super::turns::Turns;
 use crate::clock::{Clock, MonotonicClock};
 use crate::config::SLICE;
 use crate::counters::Counters;
 use crate::heartbeat::{Pulse, Stage};
-use crate::mesh::Mailbox;
-use crate::shard::{Flushed, Shard, ShardRc, Signals};
-use crate::signal::{Event, Signal};
+use crate::shard::{Flushed, Shard, ShardRc};
+use crate::signal::Event;
 
-/// Until a post that a full mailbox did not take is tried again.
-const HELD_POSTS_RETRY: Duration = Duration::from_millis(1);
+/// Between looks at whether the transports of an ending shard have closed.
+const DRAIN_POLL: Duration = Duration::from_millis(1);
 
 /// How long an ending shard goes on writing what is queued, and waits for its transports to close.
 pub(super) const LAST_WRITES: Duration = Duration::from_millis(100);
 
 /// A shard's main task: sets the others going, answers the heartbeat, and ends the shard.
-pub(super) async fn drive<Task, Done>(seat: Seat<Task>, pulse: &Pulse, ready: &SyncSender<Arc<Counters>>)
-where
-    Task: FnOnce(ShardRc) -> Done,
-    Done: Future<Output = ()> + 'static,
+pub(super) async fn drive<Task, Done>(
+    seat: Seat<Task>,
+    ring: Ring,
+    pulse: &Pulse,
+    ready: &SyncSender<io::Result<Arc<Counters>>>,
+) where
+    Task: FnOnce(ShardRc, Watcher) -> Done,
+    Done: Future + 'static,
 {
     let Seat {
         mailbox,
@@ -55,24 +60,28 @@ where
             .wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let router = Router::new(id, mesh.shards(), options.router, seed);
     let shard = Shard::new(id, mesh, router, Box::new(clock), options.shard);
-    let (signals, counters) = (shard.signals(), Arc::clone(shard.counters()));
+    let counters = Arc::clone(shard.counters());
     let shard = Rc::new(RefCell::new(shard));
     let ended = Rc::new(Event::default());
-    let tasks = [
-        spawn_local(pump(Rc::clone(&shard), mailbox, Rc::clone(&ended))).detach(),
-        spawn_local(flush(Rc::clone(&shard), Rc::clone(&signals), Rc::clone(&ended))).detach(),
-        spawn_local(timers(Rc::clone(&shard), signals, Rc::clone(&ended))).detach(),
-    ];
-    spawn_local(serve(Rc::clone(&shard))).detach();
-    if ready.send(counters).is_err() {
+    let watcher = ring.watcher().clone();
+    let turns = Turns::new(Rc::clone(&shard), ring, mailbox, clock, options.spin_before_park);
+    let turns = match turns {
+        Ok(turns) => spawn_local(turns.run(Rc::clone(&ended))).detach(),
+        Err(error) => {
+            // Nobody listens if the one who starts shards went away.
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    // What the transports need to live on is its result.
+    let _served = spawn_local(serve(Rc::clone(&shard), watcher)).detach();
+    if ready.send(Ok(counters)).is_err() {
         return;
     }
     answer_beats(&shard, pulse, &clock, &reporter).await;
     finish(&shard, &clock).await;
     ended.set();
-    for task in tasks {
-        task.await;
-    }
+    turns.await;
 }
 
 /// Answers the heartbeat and does what it says, until it says to end.
@@ -106,72 +115,8 @@ async fn finish(shard: &ShardRc, clock: &MonotonicClock) {
     shard.borrow_mut().abandon();
     let end = clock.now().after(LAST_WRITES);
     while !shard.borrow().is_drained() && clock.now() < end {
-        sleep(HELD_POSTS_RETRY).await;
+        sleep(DRAIN_POLL).await;
     }
-}
-
-/// The mailbox pump.
-async fn pump(shard: ShardRc, mut mailbox: Mailbox, ended: Rc<Event>) {
-    while unless(&ended, poll_fn(|cx| mailbox.poll_mail(cx)))
-        .await
-        .is_some()
-    {
-        let more = shard.borrow_mut().take_mail(&mut mailbox, SLICE);
-        if more {
-            reactor_turn().await;
-        }
-    }
-}
-
-/// The flusher. Woken at the first thing that is queued, it runs behind all readers that were woken in the same
-/// turn: under load, much is queued by then for each connection and each shard.
-async fn flush(shard: ShardRc, signals: Rc<Signals>, ended: Rc<Event>) {
-    while unless(&ended, signals.flush.taken()).await.is_some() {
-        loop {
-            let flushed = shard.borrow_mut().flush(SLICE);
-            match flushed {
-                Flushed::All => break,
-                Flushed::More => reactor_turn().await,
-                Flushed::Held => wait(Some(HELD_POSTS_RETRY), &signals.flush).await,
-            }
-            if ended.is_set() {
-                return;
-            }
-        }
-    }
-}
-
-async fn timers(shard: ShardRc, signals: Rc<Signals>, ended: Rc<Event>) {
-    loop {
-        let after = shard.borrow_mut().plan();
-        if unless(&ended, wait(after, &signals.timer)).await.is_none() {
-            return;
-        }
-        let expired = shard.borrow_mut().run_timers();
-        for wire in expired {
-            wire.timer();
-        }
-    }
-}
-
-/// What `future` brings, unless the end comes first.
-async fn unless<T>(ended: &Event, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match ended.poll_set(cx) {
-        Poll::Ready(()) => Poll::Ready(None),
-        Poll::Pending => future.as_mut().poll(cx).map(Some),
-    })
-    .await
-}
-
-/// Waits for the signal, or for the time if there is one.
-async fn wait(after: Option<Duration>, signal: &Signal) {
-    let mut timer = after.map(Timer::new);
-    poll_fn(|cx| match (signal.poll_taken(cx), &mut timer) {
-        (Poll::Pending, Some(timer)) => Pin::new(timer).poll(cx).map(drop),
-        (taken, _) => taken,
-    })
-    .await;
 }
 
 /// Lets the reactor and all other tasks have their turn.

@@ -10,7 +10,9 @@
 //! - a heartbeat wakes each shard every few milliseconds while it has work.
 
 mod drive;
+mod ring;
 mod start;
+mod turns;
 
 use std::future::Future;
 use std::io;
@@ -32,6 +34,7 @@ use crate::mesh::Mailbox;
 use crate::shard::ShardRc;
 
 pub use drive::reactor_turn;
+pub use ring::{Opening, Watcher};
 
 /// How long a shard that was told to end may take for it before its thread is given up.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
@@ -115,7 +118,7 @@ enum Report {
 /// Starts one shard for each of `mailboxes`, pinned to the processors of this process in turn.
 ///
 /// On each, `serve(shard's number)` is run in a task of its own: there the transports accept connections, until
-/// [`Shard::stopping`](crate::Shard::stopping).
+/// [`Shard::stopping`](crate::Shard::stopping). Its result is kept until the shard ends.
 ///
 /// # Errors
 /// See [`StartError`]; what was started has ended then.
@@ -126,8 +129,8 @@ pub fn start<Serve, Task, Done>(
 ) -> Result<Runtime, StartError>
 where
     Serve: FnMut(ShardId) -> Task,
-    Task: FnOnce(ShardRc) -> Done + Send + 'static,
-    Done: Future<Output = ()> + 'static,
+    Task: FnOnce(ShardRc, Watcher) -> Done + Send + 'static,
+    Done: Future + 'static,
 {
     let clock = MonotonicClock::start();
     let cpus = allowed_cpus().map_err(StartError::Affinity)?;

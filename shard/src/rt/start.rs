@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::drive::drive;
+use super::ring::{Ring, Watcher};
 use super::{Options, Report, ShardThread, StartError};
 use crate::clock::MonotonicClock;
 use crate::heartbeat::Pulse;
@@ -52,8 +53,8 @@ pub(super) fn start_shard<Task, Done>(
     spin: Option<Duration>,
 ) -> Result<ShardThread, StartError>
 where
-    Task: FnOnce(ShardRc) -> Done + Send + 'static,
-    Done: Future<Output = ()> + 'static,
+    Task: FnOnce(ShardRc, Watcher) -> Done + Send + 'static,
+    Done: Future + 'static,
 {
     let pulse = Arc::new(Pulse::new());
     // An executor that fails to start drops what it was given; the seat survives for the next attempt.
@@ -69,33 +70,52 @@ where
         let task_pulse = Arc::clone(&pulse);
         let handle = executor(id, cpu, depth, spin)
             .spawn(move || async move {
+                let ring = match Ring::new() {
+                    Ok(ring) => ring,
+                    Err(error) => {
+                        // Nobody listens if the one who starts shards went away.
+                        let _ = ready.send(Err(error));
+                        return;
+                    }
+                };
                 let seat = seat.lock().unwrap_or_else(PoisonError::into_inner).take();
                 if let Some(seat) = seat {
-                    drive(seat, &task_pulse, &ready).await;
+                    drive(seat, ring, &task_pulse, &ready).await;
                 }
             })
             .map_err(failed)?;
-        if let Ok(counters) = is_ready.recv() {
-            return Ok(ShardThread {
-                id,
-                pulse,
-                counters,
-                handle,
-                drained: false,
-                ended: false,
-            });
-        }
-        match handle.join() {
-            Err(GlommioError::IoError(error))
-                if error.raw_os_error() == Some(Errno::NOMEM.raw_os_error()) =>
+        let error = match (is_ready.recv(), handle) {
+            (Ok(Ok(counters)), handle) => {
+                return Ok(ShardThread {
+                    id,
+                    pulse,
+                    counters,
+                    handle,
+                    drained: false,
+                    ended: false,
+                });
+            }
+            (Ok(Err(error)), handle) => {
+                // It ends by itself, and told why.
+                let _ = handle.join();
+                GlommioError::IoError(error)
+            }
+            (Err(_), handle) => match handle.join() {
+                Err(error) => error,
+                Ok(()) => io::Error::from(io::ErrorKind::Interrupted).into(),
+            },
+        };
+        match error {
+            GlommioError::IoError(error)
+                if error.raw_os_error() == Some(Errno::NOMEM.raw_os_error())
+                    && depth / 2 >= RING_DEPTH_MIN =>
             {
                 depth /= 2;
-                if depth < RING_DEPTH_MIN {
-                    return Err(StartError::LockedMemory { shard: id });
-                }
             }
-            Err(error) => return Err(failed(error)),
-            Ok(()) => return Err(failed(io::Error::from(io::ErrorKind::Interrupted).into())),
+            GlommioError::IoError(error) if error.raw_os_error() == Some(Errno::NOMEM.raw_os_error()) => {
+                return Err(StartError::LockedMemory { shard: id });
+            }
+            error => return Err(failed(error)),
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Writing out what was queued: batches to other shards first, then one vectored write per dirty connection.
 
+use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::time::Duration;
 
 use crosspoint_core::ids::ConnKey;
 use crosspoint_core::time::Time;
 
 use super::Shard;
-use crate::config::FLUSH_CONNECTIONS_MAX;
-use crate::table::Phase;
+use super::dirty::Haste;
+use crate::config::{FLUSH_BATCH, FLUSH_CONNECTIONS_MAX};
+use crate::table::{Phase, Table};
+use crate::wire::{Job, OneByOne, Sender};
 
 /// What a slice of flushing left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,46 +24,98 @@ pub enum Flushed {
     Held,
 }
 
+/// A connection in a batch of writes.
+struct Pick {
+    conn: ConnKey,
+    /// Of the batch's slices, those that it is to send.
+    slices: Range<usize>,
+    /// Bytes of these.
+    offered: usize,
+    result: io::Result<usize>,
+}
+
 impl Shard {
-    /// Sends what was posted, then writes to dirty connections for `budget` at most, to one at least if there is
-    /// one.
+    /// Sends what was posted, then writes to dirty connections for `budget` at most, to one batch of them at
+    /// least if there are any.
     pub fn flush(&mut self, budget: Duration) -> Flushed {
+        self.flush_with(&mut OneByOne, budget)
+    }
+
+    /// The same by way of `sender`.
+    pub fn flush_with(&mut self, sender: &mut dyn Sender, budget: Duration) -> Flushed {
         self.counters.flush_slices.one();
         let sent = self.postman.send();
         let end = self.clock.now().after(budget);
-        for _ in 0..FLUSH_CONNECTIONS_MAX {
-            let Some(conn) = self.dirty.pop_front() else {
-                return if sent { Flushed::All } else { Flushed::Held };
-            };
-            // One clock reading serves the write before and this one.
-            let now = self.clock.now();
-            self.flush_connection(conn, now);
-            if now >= end {
+        for _ in 0..FLUSH_CONNECTIONS_MAX / FLUSH_BATCH {
+            if self.dirty.is_empty() {
+                break;
+            }
+            self.flush_batch(sender);
+            if self.clock.now() >= end {
                 break;
             }
         }
-        if self.dirty.is_empty() && sent {
-            Flushed::All
-        } else {
-            Flushed::More
+        match (self.dirty.is_empty(), sent) {
+            (true, true) => Flushed::All,
+            (true, false) => Flushed::Held,
+            (false, _) => Flushed::More,
         }
     }
 
-    fn flush_connection(&mut self, conn: ConnKey, now: Time) {
+    fn flush_batch(&mut self, sender: &mut dyn Sender) {
+        let mut picks = self.pick_batch();
+        if picks.is_empty() {
+            return;
+        }
+        send_batch(&self.table, &mut picks, sender);
+        let now = self.clock.now();
+        for pick in picks {
+            self.wrote(pick, now);
+        }
+    }
+
+    /// Takes the connections of the next batch off the lists.
+    fn pick_batch(&mut self) -> Vec<Pick> {
+        let (mut picks, mut prompt, mut slices) = (Vec::new(), 0, 0);
+        while picks.len() < FLUSH_BATCH
+            && let Some((conn, haste)) = self.dirty.take(prompt)
+        {
+            let Some(connection) = self.table.get_mut(conn) else {
+                continue;
+            };
+            connection.dirty.taken(haste);
+            if connection.phase == Phase::Closed || connection.blocked {
+                continue;
+            }
+            let count = connection.outbox.slices();
+            if count == 0 {
+                self.close_if_written(conn);
+                continue;
+            }
+            prompt += usize::from(haste == Haste::Prompt);
+            // A connection in both lists has all that it may send already.
+            if picks.iter().any(|pick: &Pick| pick.conn == conn) {
+                continue;
+            }
+            picks.push(Pick {
+                conn,
+                slices: slices..slices + count,
+                offered: 0,
+                result: Ok(0),
+            });
+            slices += count;
+        }
+        picks
+    }
+
+    /// Notes what a write achieved.
+    fn wrote(&mut self, pick: Pick, now: Time) {
+        let conn = pick.conn;
         let Some(connection) = self.table.get_mut(conn) else {
             return;
         };
-        connection.dirty = false;
-        if connection.phase == Phase::Closed || connection.blocked {
-            return;
-        }
-        if connection.outbox.is_empty() {
-            self.close_if_written(conn);
-            return;
-        }
         self.counters.writes.one();
-        let wrote = connection.outbox.write(|bufs| connection.wire.write(bufs));
-        match wrote {
+        match connection.outbox.wrote(pick.offered, pick.result) {
             Ok(wrote) => {
                 self.counters.written_bytes.add(wrote.bytes as u64);
                 if wrote.blocked {
@@ -67,7 +123,7 @@ impl Shard {
                 } else if connection.outbox.is_empty() {
                     self.close_if_written(conn);
                 } else {
-                    self.mark_dirty(conn);
+                    self.mark_dirty(conn, Haste::Bulk);
                 }
             }
             Err(error) => {
@@ -101,5 +157,34 @@ impl Shard {
             connection.watched = true;
             self.watch(conn, now.after(self.config.stall_timeout));
         }
+    }
+}
+
+/// Offers what the picked connections have queued, all in one go.
+fn send_batch(table: &Table, picks: &mut [Pick], sender: &mut dyn Sender) {
+    let total = picks.last().map_or(0, |pick| pick.slices.end);
+    let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(total);
+    for pick in picks.iter_mut() {
+        if let Some(connection) = table.get(pick.conn) {
+            pick.offered = connection.outbox.offer(&mut slices);
+        }
+        debug_assert_eq!(
+            slices.len(),
+            pick.slices.end,
+            "nothing happened since it was picked"
+        );
+    }
+    let jobs = picks.iter().filter_map(|pick| {
+        Some(Job {
+            wire: &*table.get(pick.conn)?.wire,
+            bufs: slices.get(pick.slices.clone())?,
+            result: Ok(0),
+        })
+    });
+    let mut jobs: Vec<_> = jobs.collect();
+    sender.send(&mut jobs);
+    let results: Vec<_> = jobs.into_iter().map(|job| job.result).collect();
+    for (pick, result) in picks.iter_mut().zip(results) {
+        pick.result = result;
     }
 }

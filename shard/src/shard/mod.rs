@@ -2,7 +2,7 @@
 //!
 //! A [`Shard`] does no I/O of its own and waits for nothing. Transports call it with what they read and are asked
 //! through [`Wire`](crate::Wire) to write; the tasks of its executor call [`take_mail`](Shard::take_mail),
-//! [`flush`](Shard::flush) and [`run_timers`](Shard::run_timers) when their signals say so. A test calls them
+//! [`flush`](Shard::flush) and [`run_timers`](Shard::run_timers) when there is reason to. A test calls them
 //! itself, with a clock of its own.
 //!
 //! Invariants:
@@ -11,6 +11,7 @@
 //! - Posts to other shards leave before the socket writes of the same turn.
 //! - A reply is queued, replaced by an error, or its connection is closed with a count; it is never just missing.
 
+mod dirty;
 mod flush;
 mod frames;
 mod queue;
@@ -38,9 +39,11 @@ use crate::counters::Counters;
 use crate::mesh::{Mailbox, Mesh, Postman};
 use crate::outbox::Outbox;
 use crate::signal::{Event, Signal};
-use crate::table::{Connection, Phase, Table};
+use crate::table::{Connection, Dirty, Phase, Table};
 use crate::wheel::{Timer, Wheel};
-use crate::wire::{Attach, PauseReason};
+use crate::wire::{Attach, PauseReason, Wire};
+
+use self::dirty::{DirtyLists, Haste};
 
 pub use flush::Flushed;
 
@@ -62,23 +65,14 @@ pub struct Shard {
     effects: Effects,
     /// Messages that a step made up in the name of a connection's peer, for the steps to come.
     answers: VecDeque<(ConnKey, Message)>,
-    dirty: VecDeque<ConnKey>,
+    dirty: DirtyLists,
     wheel: Wheel,
     /// When to see whether a blocked connection made progress.
     stalls: BinaryHeap<Reverse<(Time, ConnKey)>>,
     /// When the timer task wakes up by itself.
     planned: Option<Time>,
-    signals: Rc<Signals>,
+    work: Rc<Signal>,
     stopping: Rc<Event>,
-}
-
-/// What the tasks that drive a shard wait for.
-#[derive(Debug, Default)]
-pub struct Signals {
-    /// [`Shard::flush`] is to be called.
-    pub flush: Signal,
-    /// A deadline came up that is earlier than the one that [`Shard::plan`] returned.
-    pub timer: Signal,
 }
 
 impl Shard {
@@ -101,12 +95,12 @@ impl Shard {
             counters,
             effects: Effects::default(),
             answers: VecDeque::new(),
-            dirty: VecDeque::new(),
+            dirty: DirtyLists::default(),
             wheel: Wheel::new(clock.now()),
             stalls: BinaryHeap::new(),
             clock,
             planned: None,
-            signals: Rc::default(),
+            work: Rc::default(),
             stopping: Rc::default(),
         }
     }
@@ -132,7 +126,7 @@ impl Shard {
             format: attach.format,
             framing: attach.framing,
             phase: Phase::Open,
-            dirty: false,
+            dirty: Dirty::default(),
             blocked: false,
             watched: false,
             peer_max_bytes: attach.peer_max_bytes,
@@ -188,7 +182,7 @@ impl Shard {
     pub fn writable(&mut self, conn: ConnKey) {
         if let Some(connection) = self.table.get_mut(conn) {
             connection.blocked = false;
-            self.mark_dirty(conn);
+            self.mark_dirty(conn, Haste::Prompt);
         }
     }
 
@@ -272,10 +266,17 @@ impl Shard {
         true
     }
 
-    /// What the tasks that drive the shard wait for.
+    /// Raised when there is something to flush, or a deadline came up that is earlier than the one that
+    /// [`plan`](Self::plan) returned: what drives the shard waits for it.
     #[must_use]
-    pub fn signals(&self) -> Rc<Signals> {
-        Rc::clone(&self.signals)
+    pub fn work(&self) -> Rc<Signal> {
+        Rc::clone(&self.work)
+    }
+
+    /// The transport of the connection at `slot` whose generation `fits`.
+    pub fn wire(&self, slot: u32, fits: impl FnOnce(u32) -> bool) -> Option<(ConnKey, Rc<dyn Wire>)> {
+        let (conn, connection) = self.table.find(slot, fits)?;
+        Some((conn, Rc::clone(&connection.wire)))
     }
 
     /// One step of the router and all that follows from it.
@@ -299,7 +300,7 @@ impl Shard {
                 Effect::Deliver { event, receivers } => self.deliver(&event, &effects.receivers[receivers]),
                 Effect::Post { to, message } => {
                     self.postman.post(to, message);
-                    self.signals.flush.raise();
+                    self.work.raise();
                 }
                 Effect::Close { conn, reason } => self.close_for(conn, reason),
             }

@@ -11,6 +11,7 @@ use crosspoint_core::payload::Payload;
 use crosspoint_core::value::{Dict, Value};
 
 use super::Shard;
+use super::dirty::Haste;
 use super::frames::{Encoded, EventFrames};
 use crate::config::SlowConsumer;
 use crate::table::{Connection, Phase};
@@ -33,6 +34,7 @@ impl Shard {
     /// Queues one event to its receivers.
     pub(super) fn deliver(&mut self, event: &Event, receivers: &[ConnKey]) {
         let mut frames = EventFrames::new(event);
+        let haste = Haste::of_fan_out(receivers.len());
         for &to in receivers {
             let Some(connection) = self.open(to) else { continue };
             let max_bytes = connection.peer_max_bytes;
@@ -40,7 +42,7 @@ impl Shard {
                 .get(connection.format, connection.framing)
                 .for_peer(max_bytes)
             {
-                Some(frame) => self.push_event(to, frame.clone()),
+                Some(frame) => self.push_event(to, frame.clone(), haste),
                 None => self.counters.events_dropped_large.one(),
             }
         }
@@ -103,7 +105,7 @@ impl Shard {
         self.send(to, &size_exceeded(RequestKind::Call, request));
     }
 
-    fn push_event(&mut self, to: ConnKey, frame: Bytes) {
+    fn push_event(&mut self, to: ConnKey, frame: Bytes, haste: Haste) {
         let limit = self.config.outbox_bytes;
         let Some(connection) = self.table.get_mut(to) else {
             return;
@@ -111,7 +113,7 @@ impl Shard {
         if connection.outbox.cost() < limit {
             connection.outbox.push(frame);
             self.counters.events.one();
-            self.mark_dirty(to);
+            self.mark_dirty(to, haste);
             return;
         }
         match self.config.slow_consumer {
@@ -126,7 +128,7 @@ impl Shard {
         let Some(connection) = self.open(to) else { return };
         if connection.outbox.cost() < limit {
             connection.outbox.push(frame);
-            self.mark_dirty(to);
+            self.mark_dirty(to, Haste::Prompt);
         } else {
             self.close_slow(to);
         }
@@ -159,7 +161,7 @@ impl Shard {
         if let Some(last) = last {
             connection.outbox.push(last);
         }
-        self.mark_dirty(conn);
+        self.mark_dirty(conn, Haste::Prompt);
     }
 
     /// Closes the connection at once, whatever is queued.
@@ -174,14 +176,12 @@ impl Shard {
     }
 
     /// The connection is to be flushed, unless the kernel takes nothing from it now.
-    pub(super) fn mark_dirty(&mut self, conn: ConnKey) {
+    pub(super) fn mark_dirty(&mut self, conn: ConnKey, haste: Haste) {
         if let Some(connection) = self.table.get_mut(conn)
-            && !connection.dirty
             && !connection.blocked
         {
-            connection.dirty = true;
-            self.dirty.push_back(conn);
-            self.signals.flush.raise();
+            self.dirty.add(conn, &mut connection.dirty, haste);
+            self.work.raise();
         }
     }
 

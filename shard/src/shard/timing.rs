@@ -42,20 +42,26 @@ impl Shard {
     }
 
     /// The time until [`run_timers`](Self::run_timers) is to be called. The caller waits for that long, or for
-    /// [`Signals::timer`](super::Signals::timer), which an earlier deadline raises.
+    /// [`work`](Self::work), which an earlier deadline raises.
     #[must_use]
     pub fn plan(&mut self) -> Option<Duration> {
         self.planned = self.next_deadline();
         self.planned.map(|at| self.clock.now().until(at))
     }
 
-    /// Wakes the timer task if it sleeps for too long.
+    /// Whether [`run_timers`](Self::run_timers) has something to do.
+    #[must_use]
+    pub fn timers_due(&self) -> bool {
+        self.next_deadline().is_some_and(|at| at <= self.clock.now())
+    }
+
+    /// Wakes the shard's task if it sleeps for too long.
     pub(super) fn replan(&mut self) {
         if let Some(next) = self.next_deadline()
             && self.planned.is_none_or(|planned| next < planned)
         {
             self.planned = Some(next);
-            self.signals.timer.raise();
+            self.work.raise();
         }
     }
 

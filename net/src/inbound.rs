@@ -1,0 +1,130 @@
+//! Reading an open connection: bytes in, messages to the shard.
+//!
+//! Invariants:
+//! - A connection without an incomplete frame owns no read buffer.
+//! - After one read or [`MESSAGES_PER_TURN`] messages the other connections have their turn.
+
+use std::io;
+use std::time::Duration;
+
+use crosspoint_core::ids::ConnKey;
+use crosspoint_shard::{Reading, Shard};
+
+use crate::protocol::{Input, Protocol};
+use crate::scratch::Received;
+
+/// Messages of one connection that are handled in one go.
+const MESSAGES_PER_TURN: usize = 128;
+
+/// Until a reader that was told to wait asks again, at first; in between the time doubles, four times at most.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// How an open connection ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// The peer ended the stream.
+    EndOfStream,
+    /// The connection is lost.
+    #[expect(dead_code, reason = "for the log")]
+    Lost(io::Error),
+}
+
+/// What a connection's peer sent and nobody has taken yet.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    protocol: Protocol,
+    received: Received,
+    /// There may be whole frames in what was received.
+    unhandled: bool,
+    /// The peer said that it ends, or broke the rules: the rest does not matter.
+    finished: bool,
+    /// How often in a row reading was put off.
+    pauses: u32,
+}
+
+impl Inbound {
+    /// `received` is what came along with the handshake.
+    pub(crate) fn new(protocol: Protocol, received: Received) -> Self {
+        Self {
+            protocol,
+            unhandled: !received.bytes.is_empty(),
+            received,
+            finished: false,
+            pauses: 0,
+        }
+    }
+
+    /// Whether something came along with the handshake.
+    pub(crate) fn has_unhandled(&self) -> bool {
+        self.unhandled
+    }
+
+    /// For how long not to read, if so.
+    pub(crate) fn pause(&mut self, shard: &Shard, conn: ConnKey) -> Option<Duration> {
+        if shard.pause(conn).is_none() {
+            self.pauses = 0;
+            return None;
+        }
+        let pause = PAUSE * (1 << self.pauses.min(4));
+        self.pauses += 1;
+        Some(pause)
+    }
+
+    /// Takes what was read.
+    pub(crate) fn append(&mut self, read: bytes::BytesMut) {
+        if !self.finished {
+            self.received.append(read);
+            self.unhandled = true;
+        }
+    }
+
+    /// Hands whole messages to the shard.
+    pub(crate) fn handle(&mut self, shard: &mut Shard, conn: ConnKey) -> Reading {
+        if !self.unhandled {
+            return Reading::Drained;
+        }
+        for _ in 0..MESSAGES_PER_TURN {
+            let Some(input) = self.protocol.next(&mut self.received.bytes) else {
+                self.unhandled = false;
+                self.received.keep(self.protocol.missing(&self.received.bytes));
+                return Reading::Drained;
+            };
+            match input {
+                Input::Message(message) => shard.receive(conn, message),
+                Input::Ping(pong) => shard.queue(conn, pong),
+                Input::Pong => {}
+                Input::End { last, fault } => {
+                    if let Some(fault) = fault {
+                        tracing::debug!(conn = conn.slot, fault, "the peer broke the transport's rules");
+                    }
+                    shard.finish(conn, last);
+                    self.finished = true;
+                    self.unhandled = false;
+                    self.received = Received::default();
+                    return Reading::Drained;
+                }
+            }
+        }
+        // Until it is handled it must not keep a chunk that others could use.
+        self.received.keep(self.protocol.missing(&self.received.bytes));
+        Reading::More
+    }
+
+    /// Takes what a connection sent that is closed on our side. Whether it was closed by the peer as well, as the
+    /// transport provides.
+    pub(crate) fn ends_with(&mut self, read: bytes::BytesMut) -> bool {
+        self.append(read);
+        while self.unhandled {
+            match self.protocol.next(&mut self.received.bytes) {
+                None => self.unhandled = false,
+                Some(Input::End { .. }) => {
+                    self.finished = true;
+                    return true;
+                }
+                Some(_) => {}
+            }
+        }
+        self.received.keep(0);
+        false
+    }
+}

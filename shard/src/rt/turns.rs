@@ -1,0 +1,325 @@
+//! The task that drives a shard: turn after turn, and what it waits for in between.
+//!
+//! In a turn everything that has happened is handled first: sockets read, mail taken, deadlines kept. Then all that
+//! came of it leaves: posts, and one batch of writes. So the more there is to do, the more goes into one write.
+//!
+//! A shard with nothing to do waits in its own ring for a moment, where a socket or another shard wakes it at the
+//! price of one system call. The executor's other tasks have a turn every [`SLICE`] all the same. Only a shard that
+//! stays idle goes to sleep in glommio, whose reactor takes several calls for that.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::future::poll_fn;
+use std::hint::spin_loop;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use crosspoint_core::ids::ConnKey;
+use crosspoint_core::time::Time;
+use glommio::timer::Timer;
+use glommio::{Task, spawn_local};
+
+use super::drive::reactor_turn;
+use super::ring::{self, Ring};
+use crate::clock::{Clock, MonotonicClock};
+use crate::config::SLICE;
+use crate::mesh::Mailbox;
+use crate::shard::{Flushed, ShardRc};
+use crate::signal::{Event, Signal};
+use crate::wire::{Hangup, Reading, Wire};
+
+/// Until a post that a full mailbox did not take is tried again.
+const HELD_POSTS_RETRY: Duration = Duration::from_millis(1);
+
+/// How long a shard without work waits in its ring before it goes to sleep in glommio.
+const LINGER: Duration = SLICE;
+
+/// What drives one shard.
+pub(super) struct Turns {
+    shard: ShardRc,
+    ring: Ring,
+    mailbox: Mailbox,
+    clock: MonotonicClock,
+    /// How long to look for work before waiting for it.
+    spin: Option<Duration>,
+    bell: Waker,
+    /// Raised by the ring's alarm.
+    alarm: Rc<Signal>,
+    _alarm_reader: Task<()>,
+    work: Rc<Signal>,
+    /// Kept for its memory.
+    events: Vec<ring::Event>,
+    /// Connections with more to read.
+    unread: VecDeque<(ConnKey, Hangup)>,
+    /// Connections that are not read from before a time.
+    paused: BinaryHeap<Reverse<(Time, ConnKey)>>,
+    /// When there was something to do last.
+    active: Time,
+    /// When glommio had its turn last.
+    turned: Time,
+}
+
+/// What a turn found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Something: there may be more.
+    Work,
+    /// Nothing to do.
+    Idle,
+    /// Nothing that can be done now: posts wait for room in a mailbox.
+    Held,
+}
+
+/// Rings a shard's bell.
+struct Bell(OwnedFd);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // It fails if nobody listened for 2^64 times.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+}
+
+impl Turns {
+    /// # Errors
+    /// If there are no descriptors left.
+    pub(super) fn new(
+        shard: ShardRc,
+        ring: Ring,
+        mailbox: Mailbox,
+        clock: MonotonicClock,
+        spin: Option<Duration>,
+    ) -> io::Result<Self> {
+        let work = shard.borrow().work();
+        let alarm = Rc::<Signal>::default();
+        let reader = spawn_local(ring::read_alarm(ring.alarm()?, Rc::clone(&alarm)));
+        Ok(Self {
+            bell: Waker::from(Arc::new(Bell(ring.bell()?))),
+            shard,
+            ring,
+            mailbox,
+            clock,
+            spin,
+            alarm,
+            _alarm_reader: reader,
+            work,
+            events: Vec::new(),
+            unread: VecDeque::new(),
+            paused: BinaryHeap::new(),
+            active: clock.now(),
+            turned: clock.now(),
+        })
+    }
+
+    /// Drives the shard until its end.
+    pub(super) async fn run(mut self, ended: Rc<Event>) {
+        while !ended.is_set() {
+            let turn = self.turn();
+            let now = self.clock.now();
+            if turn == Turn::Work {
+                self.active = now;
+            }
+            if self.ring.watcher().take_yield() || self.turned.after(SLICE) <= now {
+                reactor_turn().await;
+                self.turned = self.clock.now();
+            } else if turn != Turn::Work {
+                self.wait(turn, now, &ended).await;
+            }
+        }
+    }
+
+    /// Handles all that has happened, and sends what came of it.
+    fn turn(&mut self) -> Turn {
+        // What raised it is about to be looked at.
+        self.work.take();
+        let mut worked = self.take_events();
+        worked |= self.read_on();
+        let mut shard = self.shard.borrow_mut();
+        worked |= shard.take_mail(&mut self.mailbox, SLICE);
+        if shard.timers_due() {
+            worked = true;
+            let expired = shard.run_timers();
+            drop(shard);
+            for wire in expired {
+                wire.timer();
+            }
+            shard = self.shard.borrow_mut();
+        }
+        match shard.flush_with(&mut self.ring, SLICE) {
+            Flushed::More => Turn::Work,
+            Flushed::All | Flushed::Held if worked => Turn::Work,
+            Flushed::All => Turn::Idle,
+            Flushed::Held => Turn::Held,
+        }
+    }
+
+    /// Handles what happened to sockets.
+    fn take_events(&mut self) -> bool {
+        let mut events = std::mem::take(&mut self.events);
+        self.ring.poll(&mut events);
+        let any = !events.is_empty();
+        for event in events.drain(..) {
+            match event {
+                ring::Event::Readable {
+                    token,
+                    hangup,
+                    watched,
+                } => {
+                    let Some((conn, wire)) = self.wire(token) else {
+                        continue;
+                    };
+                    self.read(conn, &*wire, hangup);
+                    if !watched && let Some(socket) = wire.socket() {
+                        self.ring.watcher().readable(conn, socket);
+                    }
+                }
+                ring::Event::Writable { token } => {
+                    if let Some((conn, _)) = self.wire(token) {
+                        self.shard.borrow_mut().writable(conn);
+                    }
+                }
+                ring::Event::Bell { watched } => {
+                    if !watched {
+                        self.ring.watch_bell();
+                    }
+                }
+            }
+        }
+        self.events = events;
+        any
+    }
+
+    /// Reads from the connections that had more than their share, and those whose pause is over.
+    fn read_on(&mut self) -> bool {
+        let mut worked = false;
+        for _ in 0..self.unread.len() {
+            if let Some((conn, hangup)) = self.unread.pop_front() {
+                worked = true;
+                self.read_again(conn, hangup);
+            }
+        }
+        while let Some(&Reverse((at, conn))) = self.paused.peek()
+            && at <= self.clock.now()
+        {
+            self.paused.pop();
+            worked = true;
+            self.read_again(conn, Hangup::No);
+        }
+        worked
+    }
+
+    fn read_again(&mut self, conn: ConnKey, hangup: Hangup) {
+        let found = self
+            .shard
+            .borrow()
+            .wire(conn.slot, |generation| generation == conn.generation);
+        if let Some((_, wire)) = found {
+            self.read(conn, &*wire, hangup);
+        }
+    }
+
+    fn read(&mut self, conn: ConnKey, wire: &dyn Wire, hangup: Hangup) {
+        match wire.readable(hangup) {
+            Reading::Drained => {}
+            Reading::More => self.unread.push_back((conn, hangup)),
+            Reading::Paused(span) => self.paused.push(Reverse((self.clock.now().after(span), conn))),
+        }
+    }
+
+    fn wire(&self, token: ring::Token) -> Option<(ConnKey, Rc<dyn Wire>)> {
+        self.shard
+            .borrow()
+            .wire(token.slot, |generation| token.fits(generation))
+    }
+
+    /// Waits until there is something to do, or glommio should have its turn.
+    async fn wait(&mut self, turn: Turn, now: Time, ended: &Event) {
+        if self.spin_for_work() {
+            return;
+        }
+        let deadline = self.deadline(turn);
+        let lingering_until = self.active.after(LINGER).min(self.turned.after(SLICE));
+        if lingering_until > now && !self.ring.watcher().has_openings() {
+            self.linger(deadline.map_or(lingering_until, |at| at.min(lingering_until)));
+        } else {
+            self.sleep(deadline, ended).await;
+            self.turned = self.clock.now();
+        }
+    }
+
+    /// Looks for work for as long as it is configured. Whether there is some.
+    fn spin_for_work(&mut self) -> bool {
+        let Some(spin) = self.spin else { return false };
+        let end = self.clock.now().after(spin);
+        while self.clock.now() < end {
+            if self.ring.has_events() || !self.mailbox.is_empty() {
+                return true;
+            }
+            spin_loop();
+        }
+        false
+    }
+
+    fn deadline(&self, turn: Turn) -> Option<Time> {
+        let now = self.clock.now();
+        let timers = self.shard.borrow_mut().plan().map(|span| now.after(span));
+        let paused = self.paused.peek().map(|Reverse((at, _))| *at);
+        let held = (turn == Turn::Held).then(|| now.after(HELD_POSTS_RETRY));
+        [timers, paused, held].into_iter().flatten().min()
+    }
+
+    /// Waits in the ring, and with it the whole thread, for sockets and mail.
+    fn linger(&mut self, until: Time) {
+        if self
+            .mailbox
+            .poll_mail(&mut Context::from_waker(&self.bell))
+            .is_ready()
+        {
+            return;
+        }
+        self.ring.wait(self.clock.now().until(until));
+        self.mailbox.awake();
+    }
+
+    /// Waits along with the executor's other tasks.
+    async fn sleep(&mut self, deadline: Option<Time>, ended: &Event) {
+        let span = deadline.map(|at| self.clock.now().until(at));
+        let mut timer = span.map(Timer::new);
+        self.ring.set_alarm(true);
+        // From here on the alarm tells of what happens; this takes what happened before.
+        let mut events = std::mem::take(&mut self.events);
+        self.ring.poll(&mut events);
+        self.events = events;
+        if self.events.is_empty() {
+            poll_fn(|cx| {
+                let ready = [
+                    self.alarm.poll_taken(cx),
+                    self.work.poll_taken(cx),
+                    self.ring.watcher().poll_changed(cx),
+                    self.mailbox.poll_mail(cx),
+                    ended.poll_set(cx),
+                    timer
+                        .as_mut()
+                        .map_or(Poll::Pending, |timer| Pin::new(timer).poll(cx).map(drop)),
+                ];
+                if ready.iter().any(Poll::is_ready) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await;
+            self.mailbox.awake();
+        }
+        self.ring.set_alarm(false);
+    }
+}
