@@ -76,7 +76,7 @@ pub fn start(spec: ServerSpec) -> Result<Running, StartError> {
         router: Arc::clone(&spec.router),
         shard: spec.shard.clone(),
         seed: spec.seed,
-        spin_before_park: spec.spin_before_park,
+        spin: spec.spin,
     };
     let (_, mailboxes) = Mesh::new(spec.shards.get(), MeshLimits::default());
     let inboxes: Vec<_> = mailboxes.iter().map(|_| Inbox::default()).collect();

@@ -19,8 +19,8 @@ use crate::permit::Permit;
 pub struct ServerSpec {
     /// How many shards to run.
     pub shards: NonZeroU16,
-    /// How long an idle shard looks for work before it sleeps; see [`Options`](crosspoint_shard::rt::Options).
-    pub spin_before_park: Option<Duration>,
+    /// How long at most a shard looks for work before it waits; see [`Options`](crosspoint_shard::rt::Options).
+    pub spin: Duration,
     /// What the router's rules are told.
     pub router: Arc<RouterConfig>,
     /// Where all randomness of the shards comes from: new for each start.

@@ -83,7 +83,7 @@ pub(crate) fn spec(shards: u16) -> ServerSpec {
     };
     ServerSpec {
         shards: NonZeroU16::new(shards).unwrap(),
-        spin_before_park: None,
+        spin: crosspoint_shard::rt::SPIN,
         router: Arc::new(RouterConfig {
             realms: vec![realm],
             limits: Limits {

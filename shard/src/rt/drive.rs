@@ -64,7 +64,7 @@ pub(super) async fn drive<Task, Done>(
     let shard = Rc::new(RefCell::new(shard));
     let ended = Rc::new(Event::default());
     let watcher = ring.watcher().clone();
-    let turns = Turns::new(Rc::clone(&shard), ring, mailbox, clock, options.spin_before_park);
+    let turns = Turns::new(Rc::clone(&shard), ring, mailbox, clock, options.spin);
     let turns = match turns {
         Ok(turns) => spawn_local(turns.run(Rc::clone(&ended))).detach(),
         Err(error) => {

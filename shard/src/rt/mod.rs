@@ -11,6 +11,7 @@
 
 mod drive;
 mod ring;
+mod spin;
 mod start;
 mod turns;
 
@@ -39,6 +40,10 @@ pub use ring::{Opening, Watcher};
 /// How long a shard that was told to end may take for it before its thread is given up.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What [`Options::spin`] should be if nothing else is known: about what it costs a virtual machine to send a core to
+/// sleep and wake it.
+pub const SPIN: Duration = Duration::from_micros(200);
+
 /// How shards are run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -48,9 +53,9 @@ pub struct Options {
     pub shard: ShardConfig,
     /// Randomness from the system: the source of all random ids. Each shard makes its own of it.
     pub seed: u64,
-    /// How long an idle executor looks for work before it sleeps: messages between shards then take a fourth of
-    /// the time, at the price of a core that is always busy. None by default.
-    pub spin_before_park: Option<Duration>,
+    /// How long at most a shard looks for work before it waits, if work is coming in quick succession; see [`SPIN`].
+    /// Zero never looks.
+    pub spin: Duration,
 }
 
 /// Why shards could not be started.
@@ -151,7 +156,7 @@ where
             reporter: reporter.clone(),
         };
         let cpu = cpus[runtime.threads.len() % cpus.len()];
-        match start_shard(seat, id, cpu, options.spin_before_park) {
+        match start_shard(seat, id, cpu) {
             Ok(thread) => runtime.threads.push(thread),
             Err(error) => {
                 // What does not end within its time is left alone: the error is what counts.

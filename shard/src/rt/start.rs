@@ -4,7 +4,6 @@ use std::future::Future;
 use std::io;
 use std::sync::mpsc::{Sender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use crosspoint_core::ids::ShardId;
 use glommio::{GlommioError, LocalExecutorBuilder, Placement, PoolPlacement};
@@ -50,7 +49,6 @@ pub(super) fn start_shard<Task, Done>(
     seat: Seat<Task>,
     id: ShardId,
     cpu: usize,
-    spin: Option<Duration>,
 ) -> Result<ShardThread, StartError>
 where
     Task: FnOnce(ShardRc, Watcher) -> Done + Send + 'static,
@@ -68,7 +66,7 @@ where
         let (ready, is_ready) = sync_channel(1);
         let (seat, pulse) = (Arc::clone(&seat), Arc::clone(&pulse));
         let task_pulse = Arc::clone(&pulse);
-        let handle = executor(id, cpu, depth, spin)
+        let handle = executor(id, cpu, depth)
             .spawn(move || async move {
                 let ring = match Ring::new() {
                     Ok(ring) => ring,
@@ -120,16 +118,12 @@ where
     }
 }
 
-fn executor(id: ShardId, cpu: usize, depth: usize, spin: Option<Duration>) -> LocalExecutorBuilder {
-    let builder = LocalExecutorBuilder::new(Placement::Fixed(cpu))
+fn executor(id: ShardId, cpu: usize, depth: usize) -> LocalExecutorBuilder {
+    LocalExecutorBuilder::new(Placement::Fixed(cpu))
         .name(&format!("shard-{id}"))
         // Registered buffers are for files; shards have none.
         .io_memory(0)
         .ring_depth(depth)
         // Otherwise its blocking threads would be pinned to the shard's processor.
-        .blocking_thread_pool_placement(PoolPlacement::Unbound(1));
-    match spin {
-        Some(spin) => builder.spin_before_park(spin),
-        None => builder,
-    }
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
 }

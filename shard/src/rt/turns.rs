@@ -10,13 +10,13 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::future::poll_fn;
-use std::hint::spin_loop;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
 use std::time::Duration;
 
 use crosspoint_core::ids::ConnKey;
@@ -26,6 +26,7 @@ use glommio::{Task, spawn_local};
 
 use super::drive::reactor_turn;
 use super::ring::{self, Ring};
+use super::spin::Spin;
 use crate::clock::{Clock, MonotonicClock};
 use crate::config::SLICE;
 use crate::mesh::Mailbox;
@@ -45,8 +46,9 @@ pub(super) struct Turns {
     ring: Ring,
     mailbox: Mailbox,
     clock: MonotonicClock,
-    /// How long to look for work before waiting for it.
-    spin: Option<Duration>,
+    spin: Spin,
+    /// When there was nothing to do, if so since the last turn that had something.
+    idle: Option<Time>,
     bell: Waker,
     /// Raised by the ring's alarm.
     alarm: Rc<Signal>,
@@ -97,7 +99,7 @@ impl Turns {
         ring: Ring,
         mailbox: Mailbox,
         clock: MonotonicClock,
-        spin: Option<Duration>,
+        spin: Duration,
     ) -> io::Result<Self> {
         let work = shard.borrow().work();
         let alarm = Rc::<Signal>::default();
@@ -108,7 +110,8 @@ impl Turns {
             ring,
             mailbox,
             clock,
-            spin,
+            spin: Spin::new(spin),
+            idle: None,
             alarm,
             _alarm_reader: reader,
             work,
@@ -123,10 +126,14 @@ impl Turns {
     /// Drives the shard until its end.
     pub(super) async fn run(mut self, ended: Rc<Event>) {
         while !ended.is_set() {
+            let began = self.clock.now();
             let turn = self.turn();
             let now = self.clock.now();
             if turn == Turn::Work {
                 self.active = now;
+                if let Some(idle) = self.idle.take() {
+                    self.spin.learn(idle.until(began));
+                }
             }
             if self.ring.watcher().take_yield() || self.turned.after(SLICE) <= now {
                 reactor_turn().await;
@@ -243,7 +250,7 @@ impl Turns {
 
     /// Waits until there is something to do, or glommio should have its turn.
     async fn wait(&mut self, turn: Turn, now: Time, ended: &Event) {
-        if self.spin_for_work() {
+        if self.spin_for_work(now) {
             return;
         }
         let deadline = self.deadline(turn);
@@ -256,15 +263,20 @@ impl Turns {
         }
     }
 
-    /// Looks for work for as long as it is configured. Whether there is some.
-    fn spin_for_work(&mut self) -> bool {
-        let Some(spin) = self.spin else { return false };
-        let end = self.clock.now().after(spin);
+    /// Looks for work for a while, if it is likely to come. Whether there is some.
+    fn spin_for_work(&mut self, now: Time) -> bool {
+        if self.idle.is_some() {
+            // It was looked for before this wait.
+            return false;
+        }
+        self.idle = Some(now);
+        let end = now.after(self.spin.span());
         while self.clock.now() < end {
             if self.ring.has_events() || !self.mailbox.is_empty() {
                 return true;
             }
-            spin_loop();
+            // Whoever else is to run on this core is perhaps the one to bring the work.
+            thread::yield_now();
         }
         false
     }

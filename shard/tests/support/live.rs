@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crosspoint_codec::frame::Framing;
 use crosspoint_core::ids::ConnKey;
 use crosspoint_core::payload::Format;
-use crosspoint_shard::rt::Options;
+use crosspoint_shard::rt::{Options, SPIN};
 use crosspoint_shard::{Attach, ShardConfig, ShardRc, Signal, Wire};
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ pub fn options() -> Options {
         router: router_config(),
         shard: ShardConfig::default(),
         seed: 1,
-        spin_before_park: None,
+        spin: SPIN,
     }
 }
 
