@@ -18,9 +18,9 @@ use super::dialect;
 use super::tls::{Tls, Trust};
 use crate::target::Target;
 
-/// Connections of one source address before the next is used. Linux has 28,232 ports for them by default, some
-/// of which other programs use.
-const PER_SOURCE: usize = 25_000;
+/// Connections of one source address before the next is used. Linux has 28,232 ports for each by default, and looks
+/// through those that are taken: with half of them taken, that is most of what opening a connection costs.
+const PER_SOURCE: usize = 1_000;
 
 /// Where and as what sessions are opened.
 #[derive(Clone, Debug)]
