@@ -48,7 +48,7 @@ pub const FRAME_COST: usize = size_of::<bytes::Bytes>();
 pub(crate) const SLICES_MAX: usize = 64;
 
 /// Connections that are written to in one go, at 3 to 5 microseconds each.
-pub(crate) const FLUSH_BATCH: usize = 64;
+pub(crate) const FLUSH_BATCH: usize = 32;
 
 /// Connections that one slice of flushing writes to.
 pub(crate) const FLUSH_CONNECTIONS_MAX: usize = 256;

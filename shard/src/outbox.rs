@@ -13,7 +13,10 @@ use crate::config::{FRAME_COST, SLICES_MAX};
 /// Frames that wait to be written, most of them shared with other outboxes.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    frames: VecDeque<Bytes>,
+    /// The oldest frame, in place: most outboxes hold one at a time.
+    first: Option<Bytes>,
+    /// The others; none where there is no first.
+    rest: VecDeque<Bytes>,
     /// Bytes of the first frame that are written already.
     written: usize,
     cost: usize,
@@ -35,7 +38,11 @@ impl Outbox {
             "an empty frame would look like a blocked write"
         );
         self.cost += frame.len() + FRAME_COST;
-        self.frames.push_back(frame);
+        if self.first.is_none() {
+            self.first = Some(frame);
+        } else {
+            self.rest.push_back(frame);
+        }
     }
 
     /// What is queued, in bytes, with [`FRAME_COST`] for each frame; a frame counts in full until it is gone.
@@ -44,7 +51,7 @@ impl Outbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.frames.is_empty()
+        self.first.is_none()
     }
 
     /// Drops everything.
@@ -54,18 +61,20 @@ impl Outbox {
 
     /// Adds the oldest frames to `slices`, as one write offers them. Their bytes.
     pub(crate) fn offer<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>) -> usize {
-        let mut offered = 0;
-        for (at, frame) in self.frames.iter().take(SLICES_MAX).enumerate() {
-            let rest = if at == 0 { &frame[self.written..] } else { frame };
-            slices.push(IoSlice::new(rest));
-            offered += rest.len();
+        let Some(first) = &self.first else { return 0 };
+        let first = &first[self.written..];
+        slices.push(IoSlice::new(first));
+        let mut offered = first.len();
+        for frame in self.rest.iter().take(SLICES_MAX - 1) {
+            slices.push(IoSlice::new(frame));
+            offered += frame.len();
         }
         offered
     }
 
     /// How many slices [`offer`](Self::offer) adds.
     pub(crate) fn slices(&self) -> usize {
-        self.frames.len().min(SLICES_MAX)
+        (usize::from(self.first.is_some()) + self.rest.len()).min(SLICES_MAX)
     }
 
     /// Takes off what a write of `offered` bytes achieved.
@@ -94,18 +103,18 @@ impl Outbox {
     }
 
     fn advance(&mut self, mut taken: usize) {
-        while let Some(frame) = self.frames.front() {
-            let rest = frame.len() - self.written;
-            if taken < rest {
+        while let Some(frame) = &self.first {
+            let unwritten = frame.len() - self.written;
+            if taken < unwritten {
                 self.written += taken;
                 return;
             }
-            taken -= rest;
+            taken -= unwritten;
             self.written = 0;
             self.cost -= frame.len() + FRAME_COST;
-            self.frames.pop_front();
+            self.first = self.rest.pop_front();
         }
-        self.clear();
+        self.rest = VecDeque::new();
     }
 }
 
@@ -197,7 +206,7 @@ mod tests {
         let mut outbox = outbox(&[b"abc", b"def"]);
         write(&mut outbox, take(100, &mut Vec::new())).unwrap();
         assert!(outbox.is_empty());
-        assert_eq!(outbox.frames.capacity(), 0);
+        assert_eq!(outbox.rest.capacity(), 0);
     }
 
     #[test]

@@ -82,6 +82,11 @@ pub struct Job<'a> {
 pub trait Sender {
     /// Does each job, and sets its result.
     fn send(&mut self, jobs: &mut [Job<'_>]);
+
+    /// Whether something has come in meanwhile that should not wait until everything is sent.
+    fn is_wanted(&mut self) -> bool {
+        false
+    }
 }
 
 /// Calls [`Wire::write`] for one connection after the other.

@@ -32,7 +32,7 @@ use crate::config::SLICE;
 use crate::mesh::Mailbox;
 use crate::shard::{Flushed, ShardRc};
 use crate::signal::{Event, Signal};
-use crate::wire::{Hangup, Reading, Wire};
+use crate::wire::{Hangup, Job, Reading, Sender, Wire};
 
 /// Until a post that a full mailbox did not take is tried again.
 const HELD_POSTS_RETRY: Duration = Duration::from_millis(1);
@@ -75,6 +75,22 @@ enum Turn {
     Idle,
     /// Nothing that can be done now: posts wait for room in a mailbox.
     Held,
+}
+
+/// Sends by the ring, and knows what has come in meanwhile.
+struct Out<'t> {
+    ring: &'t mut Ring,
+    mailbox: &'t Mailbox,
+}
+
+impl Sender for Out<'_> {
+    fn send(&mut self, jobs: &mut [Job<'_>]) {
+        self.ring.send(jobs);
+    }
+
+    fn is_wanted(&mut self) -> bool {
+        self.ring.has_events() || !self.mailbox.is_empty()
+    }
 }
 
 /// Rings a shard's bell.
@@ -161,7 +177,11 @@ impl Turns {
             }
             shard = self.shard.borrow_mut();
         }
-        match shard.flush_with(&mut self.ring, SLICE) {
+        let mut out = Out {
+            ring: &mut self.ring,
+            mailbox: &self.mailbox,
+        };
+        match shard.flush_with(&mut out, SLICE) {
             Flushed::More => Turn::Work,
             Flushed::All | Flushed::Held if worked => Turn::Work,
             Flushed::All => Turn::Idle,

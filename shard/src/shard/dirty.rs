@@ -44,6 +44,11 @@ impl DirtyLists {
         self.prompt.is_empty() && self.bulk.is_empty()
     }
 
+    /// Whether a connection is to be flushed promptly.
+    pub(super) fn has_prompt(&self) -> bool {
+        !self.prompt.is_empty()
+    }
+
     /// Lists the connection whose membership is `dirty`. One in both lists is met twice and written to once.
     pub(super) fn add(&mut self, conn: ConnKey, dirty: &mut Dirty, haste: Haste) {
         match haste {

@@ -51,7 +51,9 @@ impl Shard {
                 break;
             }
             self.flush_batch(sender);
-            if self.clock.now() >= end {
+            // What is left of a large fan-out waits for whatever else there is to do.
+            let only_bulk = !self.dirty.has_prompt();
+            if self.clock.now() >= end || only_bulk && sender.is_wanted() {
                 break;
             }
         }

@@ -33,19 +33,34 @@ impl Shard {
 
     /// Queues one event to its receivers.
     pub(super) fn deliver(&mut self, event: &Event, receivers: &[ConnKey]) {
+        let (limit, haste) = (self.config.outbox_bytes, Haste::of_fan_out(receivers.len()));
         let mut frames = EventFrames::new(event);
-        let haste = Haste::of_fan_out(receivers.len());
+        let mut queued = 0;
+        // What is done for each receiver, of perhaps very many, is done with one look at its connection.
         for &to in receivers {
-            let Some(connection) = self.open(to) else { continue };
-            let max_bytes = connection.peer_max_bytes;
-            match frames
-                .get(connection.format, connection.framing)
-                .for_peer(max_bytes)
-            {
-                Some(frame) => self.push_event(to, frame.clone(), haste),
-                None => self.counters.events_dropped_large.one(),
+            let Some(connection) = self.table.get_mut(to) else {
+                continue;
+            };
+            if connection.phase != Phase::Open {
+                continue;
             }
+            let encoded = frames.get(connection.format, connection.framing);
+            let Some(frame) = encoded.for_peer(connection.peer_max_bytes) else {
+                self.counters.events_dropped_large.one();
+                continue;
+            };
+            if connection.outbox.cost() >= limit {
+                self.too_slow_for_event(to);
+                continue;
+            }
+            connection.outbox.push(frame.clone());
+            if !connection.blocked {
+                self.dirty.add(to, &mut connection.dirty, haste);
+            }
+            queued += 1;
         }
+        self.work.raise();
+        self.counters.events.add(queued);
         self.counters.event_encodings.add(frames.made());
     }
 
@@ -105,20 +120,10 @@ impl Shard {
         self.send(to, &size_exceeded(RequestKind::Call, request));
     }
 
-    fn push_event(&mut self, to: ConnKey, frame: Bytes, haste: Haste) {
-        let limit = self.config.outbox_bytes;
-        let Some(connection) = self.table.get_mut(to) else {
-            return;
-        };
-        if connection.outbox.cost() < limit {
-            connection.outbox.push(frame);
-            self.counters.events.one();
-            self.mark_dirty(to, haste);
-            return;
-        }
+    fn too_slow_for_event(&mut self, conn: ConnKey) {
         match self.config.slow_consumer {
             SlowConsumer::Drop => self.counters.events_dropped_slow.one(),
-            SlowConsumer::Disconnect => self.close_slow(to),
+            SlowConsumer::Disconnect => self.close_slow(conn),
         }
     }
 
