@@ -104,6 +104,8 @@ def redis(_: Path) -> list[Subject]:
             "appendonly": "no",
             "dir": str(directory),
             "maxclients": "100000",
+            # Else it takes 127.0.0.1 only, and the harness connects from further addresses of the loopback network.
+            "protected-mode": "no",
         }
         return [program, *(word for name, value in options.items() for word in ("--" + name, value))]
 

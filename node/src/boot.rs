@@ -56,7 +56,7 @@ pub(crate) fn server_spec(
     let [k0, k1, seed, hash @ ..] = secret.0;
     net::ServerSpec {
         shards,
-        spin: crosspoint_shard::rt::SPIN,
+        spin: router.spin,
         router: Arc::new(core::RouterConfig {
             realms: router
                 .realms

@@ -31,6 +31,8 @@ pub struct Router {
     pub shards: Shards,
     /// The CPUs that shards may be pinned to; empty means all that the process may use.
     pub cpus: Vec<usize>,
+    /// How long at most a shard looks for work before it waits.
+    pub spin: Duration,
     /// Bounds for every session.
     pub limits: Limits,
     /// The realms, in the order of the file; their names are unique.

@@ -15,6 +15,8 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
+use crosspoint_shard::rt::SPIN;
+
 use self::section::{Complaints, Field, Section};
 use super::diagnostic::{Diagnostic, Severity};
 use super::model::{Config, Limits, Realm, Router, Shards, SlowConsumer};
@@ -129,7 +131,7 @@ fn router_of(workers: &Field<'_>, surroundings: &Surroundings<'_>) -> Option<Rou
 
 fn router(mut worker: Section<'_>, surroundings: &Surroundings<'_>) -> Router {
     let id = worker.or("id", "worker001".to_owned(), identifier);
-    let (shards, cpus) = worker.or("options", (Shards::PerCpu, Vec::new()), worker_options);
+    let options = worker.or("options", WorkerOptions::default(), worker_options);
     let limits = worker.or("limits", Limits::default(), limits);
     let realms = match worker.need("realms", "a list with at least one realm") {
         Some(field) => realm::realms(&field),
@@ -148,15 +150,33 @@ fn router(mut worker: Section<'_>, surroundings: &Surroundings<'_>) -> Router {
     worker.finish();
     Router {
         id,
-        shards,
-        cpus,
+        shards: options.shards,
+        cpus: options.cpus,
+        spin: options.spin,
         limits,
         realms,
         listeners,
     }
 }
 
-fn worker_options(field: &Field<'_>) -> Option<(Shards, Vec<usize>)> {
+/// `workers[].options`.
+struct WorkerOptions {
+    shards: Shards,
+    cpus: Vec<usize>,
+    spin: Duration,
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        Self {
+            shards: Shards::PerCpu,
+            cpus: Vec::new(),
+            spin: SPIN,
+        }
+    }
+}
+
+fn worker_options(field: &Field<'_>) -> Option<WorkerOptions> {
     let mut options = field.section("the worker's options")?;
     options.or("title", (), |field| field.text("a title, as text").map(drop));
     let shards = options.or("shards", Shards::PerCpu, |field| {
@@ -169,6 +189,11 @@ fn worker_options(field: &Field<'_>) -> Option<(Shards, Vec<usize>)> {
             .map(|cpu| count(cpu, "a CPU number", 0, 1023))
             .collect()
     });
+    let spin = options.or("spin_us", SPIN, |field| {
+        field
+            .integer("microseconds", 0..=10_000)
+            .map(Duration::from_micros)
+    });
     for key in ["python", "pythonpath", "env", "extra"] {
         if let Some(field) = options.get(key) {
             field.error(format!(
@@ -178,7 +203,7 @@ fn worker_options(field: &Field<'_>) -> Option<(Shards, Vec<usize>)> {
     }
     options.not_yet(&["expose_controller", "expose_shared", "disabled"]);
     options.finish();
-    Some((shards, cpus))
+    Some(WorkerOptions { shards, cpus, spin })
 }
 
 fn limits(field: &Field<'_>) -> Option<Limits> {

@@ -16,7 +16,7 @@ fn good() -> Value {
         "workers": [{
             "type": "router",
             "id": "router1",
-            "options": {"title": "router", "cpu_affinity": [0, 1], "shards": 2},
+            "options": {"title": "router", "cpu_affinity": [0, 1], "shards": 2, "spin_us": 70},
             "limits": {
                 "nesting_depth": 32, "uri_length": 255, "subscriptions_per_session": 10,
                 "registrations_per_session": 11, "pending_calls_per_session": 12, "outbox_bytes": 65536,
@@ -132,6 +132,7 @@ fn every_supported_key_arrives_in_the_checked_configuration() {
     let router = &config.router;
     assert_eq!(router.shards, Shards::Exactly(2.try_into().unwrap()));
     assert_eq!(router.cpus, [0, 1]);
+    assert_eq!(router.spin.as_micros(), 70);
     assert_eq!(router.limits.slow_consumer, SlowConsumer::Drop);
     assert_eq!(router.limits.handshake_timeout.as_secs(), 5);
     let realm = &router.realms[0];
