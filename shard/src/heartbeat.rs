@@ -27,7 +27,7 @@ use crate::counters::Counters;
 const BUSY_BEAT: Duration = Duration::from_millis(5);
 
 /// Between beats of a shard that did nothing.
-const IDLE_BEAT: Duration = Duration::from_millis(50);
+const IDLE_BEAT: Duration = Duration::from_millis(100);
 
 /// A shard that does not answer for this long is reported.
 const STUCK: Duration = Duration::from_secs(1);
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn an_idle_shard_is_left_in_peace_and_a_busy_one_is_not() {
         let mut scene = Scene::new();
-        assert_eq!(scene.pass(0, 1000, true, false), 20);
+        assert_eq!(scene.pass(0, 1000, true, false), 10);
         assert_eq!(scene.pass(1000, 2000, true, true), 200);
     }
 

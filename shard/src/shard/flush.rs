@@ -1,6 +1,7 @@
 //! Writing out what was queued: batches to other shards first, then one vectored write per dirty connection.
 
 use std::io::{self, IoSlice};
+use std::mem;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ pub enum Flushed {
 }
 
 /// A connection in a batch of writes.
-struct Pick {
+#[derive(Debug)]
+pub(super) struct Pick {
     conn: ConnKey,
     /// Of the batch's slices, those that it is to send.
     slices: Range<usize>,
@@ -65,20 +67,21 @@ impl Shard {
     }
 
     fn flush_batch(&mut self, sender: &mut dyn Sender) {
-        let mut picks = self.pick_batch();
-        if picks.is_empty() {
-            return;
+        let mut picks = mem::take(&mut self.picks);
+        self.pick_batch(&mut picks);
+        if !picks.is_empty() {
+            send_batch(&self.table, &mut picks, sender);
+            let now = self.clock.now();
+            for pick in picks.drain(..) {
+                self.wrote(pick, now);
+            }
         }
-        send_batch(&self.table, &mut picks, sender);
-        let now = self.clock.now();
-        for pick in picks {
-            self.wrote(pick, now);
-        }
+        self.picks = picks;
     }
 
     /// Takes the connections of the next batch off the lists.
-    fn pick_batch(&mut self) -> Vec<Pick> {
-        let (mut picks, mut prompt, mut slices) = (Vec::new(), 0, 0);
+    fn pick_batch(&mut self, picks: &mut Vec<Pick>) {
+        let (mut prompt, mut slices) = (0, 0);
         while picks.len() < FLUSH_BATCH
             && let Some((conn, haste)) = self.dirty.take(prompt)
         {
@@ -107,7 +110,6 @@ impl Shard {
             });
             slices += count;
         }
-        picks
     }
 
     /// Notes what a write achieved.
@@ -185,8 +187,7 @@ fn send_batch(table: &Table, picks: &mut [Pick], sender: &mut dyn Sender) {
     });
     let mut jobs: Vec<_> = jobs.collect();
     sender.send(&mut jobs);
-    let results: Vec<_> = jobs.into_iter().map(|job| job.result).collect();
-    for (pick, result) in picks.iter_mut().zip(results) {
-        pick.result = result;
+    for (pick, job) in picks.iter_mut().zip(jobs) {
+        pick.result = job.result;
     }
 }

@@ -44,6 +44,7 @@ use crate::wheel::{Timer, Wheel};
 use crate::wire::{Attach, PauseReason, Wire};
 
 use self::dirty::{DirtyLists, Haste};
+use self::flush::Pick;
 
 pub use flush::Flushed;
 
@@ -66,6 +67,8 @@ pub struct Shard {
     /// Messages that a step made up in the name of a connection's peer, for the steps to come.
     answers: VecDeque<(ConnKey, Message)>,
     dirty: DirtyLists,
+    /// Kept between batches for its memory.
+    picks: Vec<Pick>,
     wheel: Wheel,
     /// When to see whether a blocked connection made progress.
     stalls: BinaryHeap<Reverse<(Time, ConnKey)>>,
@@ -96,6 +99,7 @@ impl Shard {
             effects: Effects::default(),
             answers: VecDeque::new(),
             dirty: DirtyLists::default(),
+            picks: Vec::new(),
             wheel: Wheel::new(clock.now()),
             stalls: BinaryHeap::new(),
             clock,
