@@ -207,7 +207,7 @@ impl Shard {
     }
 
     /// Sets the connection's timer, in place of what it was set to: [`Wire::timer`](crate::Wire::timer) is called `after` this
-    /// time, or up to 50 ms later. Cheap enough for every message.
+    /// time, or up to 50 ms or a 32nd of it later. Cheap enough for every message.
     pub fn set_timer(&mut self, conn: ConnKey, after: Duration) {
         if let Some(connection) = self.table.get_mut(conn) {
             self.wheel
