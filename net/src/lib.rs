@@ -4,10 +4,11 @@
 //! one thread and executor each. From there:
 //!
 //! - `accept`: each shard accepts its share of every TCP port; a thread deals the connections of a Unix socket.
-//! - `connection`: one task per connection. `opening` finds out from its first bytes what it wants: WebSocket,
-//!   RawSocket, or HTTP, which is handed off ([`Handoff`]). `reader` then reads on, and `protocol` cuts messages
-//!   for the shard.
-//! - `link` and `wire`: the socket as its tasks share it, and as the shard writes to it.
+//! - `connection`: one task per connection until it is open. `opening` finds out from its first bytes what it wants:
+//!   WebSocket, RawSocket, or HTTP, which is handed off ([`Handoff`]).
+//! - `wire`: an open connection, which its shard calls when there is something to read; `inbound` and `protocol` cut
+//!   messages for the shard, `socket` has the system calls.
+//! - `link`: a socket in glommio's hands, before it is open and while it is being closed.
 //!
 //! Everything that names glommio is in `fd`, `link` and `local`.
 #![deny(unsafe_code)]
