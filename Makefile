@@ -68,6 +68,11 @@ sim: tools ## Simulate 10,000 seeds (ARGS="--seeds N --from N --shards N" for ot
 stalls: tools ## Look for shards that sleep over their work: 20 s of round trips between two executors
 	@cargo test --release --locked --quiet --package crosspoint-shard --features glommio --test park -- --nocapture
 
+.PHONY: sanitize
+sanitize: tools ## Run the tests of the code that is unsafe under the address sanitizer (a build of its own)
+	@RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" cargo test --locked --quiet --package crosspoint-shard --package crosspoint-net \
+	  --target $$(rustc --print host-tuple) --target-dir "$(CARGO_TARGET_DIR)/sanitize" --lib
+
 .PHONY: blackbox
 blackbox: release $(VENV_READY) $(NPM_READY) chromium ## Run the tests by clients from outside (ARGS for pytest)
 	@rm -f $(BLACKBOX)/out/conformance.json
