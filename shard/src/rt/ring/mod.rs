@@ -20,7 +20,7 @@ use crosspoint_core::ids::ConnKey;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
-use self::sys::{Answer, Uring, Write};
+use self::sys::{Answer, Setup, Uring, Write};
 use crate::signal::Signal;
 use crate::wire::{Hangup, Job, Sender};
 
@@ -134,9 +134,16 @@ impl Ring {
     /// # Errors
     /// If the kernel gives none, which for want of memory that may be locked is `ENOMEM`.
     pub(super) fn new() -> io::Result<Self> {
+        let [deferred, cooperative, plain] = Setup::ALL;
+        Self::with(deferred)
+            .or_else(|_| Self::with(cooperative))
+            .or_else(|_| Self::with(plain))
+    }
+
+    fn with(setup: Setup) -> io::Result<Self> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC)?;
         let alarm = eventfd(0, EventfdFlags::CLOEXEC)?;
-        let mut uring = Uring::new(ENTRIES, COMPLETIONS)?;
+        let mut uring = Uring::new(setup, ENTRIES, COMPLETIONS)?;
         uring.set_alarm(alarm.as_fd())?;
         uring.watch_readable(bell.as_raw_fd(), Subject::Bell.pack());
         Ok(Self {

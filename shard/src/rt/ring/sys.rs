@@ -53,30 +53,42 @@ pub(super) fn hung_up(ready: i32) -> bool {
     ready & HANGUP != 0
 }
 
+/// How completions come about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Setup {
+    /// When the shard asks for them (Linux 6.1).
+    Deferred,
+    /// At the shard's next system call (Linux 5.19).
+    Cooperative,
+    /// At any time, interrupting the shard.
+    Plain,
+}
+
+impl Setup {
+    /// The best one first.
+    pub(super) const ALL: [Self; 3] = [Self::Deferred, Self::Cooperative, Self::Plain];
+}
+
 impl Uring {
     /// # Errors
-    /// If the kernel gives none.
-    pub(super) fn new(entries: u32, completions: u32) -> io::Result<Self> {
+    /// If the kernel gives none, or none of that kind.
+    pub(super) fn new(setup: Setup, entries: u32, completions: u32) -> io::Result<Self> {
         let mut builder = IoUring::builder();
         builder.setup_cqsize(completions);
-        // Kernels before 6.1 and 5.19 do not know these; then completions interrupt the shard a little more often.
-        let deferred = builder
-            .clone()
-            .setup_single_issuer()
-            .setup_defer_taskrun()
-            .setup_taskrun_flag()
-            .build(entries);
-        let ring = deferred
-            .or_else(|_| {
+        match setup {
+            Setup::Deferred => {
                 builder
-                    .clone()
-                    .setup_coop_taskrun()
-                    .setup_taskrun_flag()
-                    .build(entries)
-            })
-            .or_else(|_| builder.build(entries))?;
+                    .setup_single_issuer()
+                    .setup_defer_taskrun()
+                    .setup_taskrun_flag();
+            }
+            Setup::Cooperative => {
+                builder.setup_coop_taskrun().setup_taskrun_flag();
+            }
+            Setup::Plain => {}
+        }
         Ok(Self {
-            ring,
+            ring: builder.build(entries)?,
             answers: Vec::new(),
         })
     }
