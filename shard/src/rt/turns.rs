@@ -8,7 +8,7 @@
 //! stays idle goes to sleep in glommio, whose reactor takes several calls for that.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -56,8 +56,11 @@ pub(super) struct Turns {
     work: Rc<Signal>,
     /// Kept for its memory.
     events: Vec<ring::Event>,
+    /// Connections that are read from later, each once in one of the two lists below. Events of theirs add nothing but
+    /// whether there is an end of the stream to be read.
+    later: BTreeMap<ConnKey, Hangup>,
     /// Connections with more to read.
-    unread: VecDeque<(ConnKey, Hangup)>,
+    unread: VecDeque<ConnKey>,
     /// Connections that are not read from before a time.
     paused: BinaryHeap<Reverse<(Time, ConnKey)>>,
     /// When there was something to do last.
@@ -132,6 +135,7 @@ impl Turns {
             _alarm_reader: reader,
             work,
             events: Vec::new(),
+            later: BTreeMap::new(),
             unread: VecDeque::new(),
             paused: BinaryHeap::new(),
             active: clock.now(),
@@ -204,7 +208,11 @@ impl Turns {
                     let Some((conn, wire)) = self.wire(token) else {
                         continue;
                     };
-                    self.read(conn, &*wire, hangup);
+                    match self.later.get_mut(&conn) {
+                        Some(known) if hangup == Hangup::Yes => *known = hangup,
+                        Some(_) => {}
+                        None => self.read(conn, &*wire, hangup),
+                    }
                     if !watched && let Some(socket) = wire.socket() {
                         self.ring.watcher().readable(conn, socket);
                     }
@@ -229,9 +237,9 @@ impl Turns {
     fn read_on(&mut self) -> bool {
         let mut worked = false;
         for _ in 0..self.unread.len() {
-            if let Some((conn, hangup)) = self.unread.pop_front() {
+            if let Some(conn) = self.unread.pop_front() {
                 worked = true;
-                self.read_again(conn, hangup);
+                self.read_again(conn);
             }
         }
         while let Some(&Reverse((at, conn))) = self.paused.peek()
@@ -239,12 +247,15 @@ impl Turns {
         {
             self.paused.pop();
             worked = true;
-            self.read_again(conn, Hangup::No);
+            self.read_again(conn);
         }
         worked
     }
 
-    fn read_again(&mut self, conn: ConnKey, hangup: Hangup) {
+    fn read_again(&mut self, conn: ConnKey) {
+        let Some(hangup) = self.later.remove(&conn) else {
+            return;
+        };
         let found = self
             .shard
             .borrow()
@@ -256,10 +267,11 @@ impl Turns {
 
     fn read(&mut self, conn: ConnKey, wire: &dyn Wire, hangup: Hangup) {
         match wire.readable(hangup) {
-            Reading::Drained => {}
-            Reading::More => self.unread.push_back((conn, hangup)),
+            Reading::Drained => return,
+            Reading::More => self.unread.push_back(conn),
             Reading::Paused(span) => self.paused.push(Reverse((self.clock.now().after(span), conn))),
         }
+        self.later.insert(conn, hangup);
     }
 
     fn wire(&self, token: ring::Token) -> Option<(ConnKey, Rc<dyn Wire>)> {
