@@ -1,7 +1,11 @@
 //! The task that drives a shard: turn after turn, and what it waits for in between.
 //!
-//! In a turn everything that has happened is handled first: sockets read, mail taken, deadlines kept. Then all that
+//! In a turn everything that has happened is handled first: mail taken, sockets read, deadlines kept. Then all that
 //! came of it leaves: posts, and one batch of writes. So the more there is to do, the more goes into one write.
+//!
+//! Mail is taken after the ring has said which sockets are readable and before they are read. So what a client sends
+//! because of what another shard told it or a peer of it finds that shard's earlier posts handled: one that hears that
+//! a callee is gone can register the procedure at once, here too.
 //!
 //! A shard with nothing to do waits in its own ring for a moment, where a socket or another shard wakes it at the
 //! price of one system call. The executor's other tasks have a turn every [`SLICE`] all the same. Only a shard that
@@ -168,10 +172,13 @@ impl Turns {
     fn turn(&mut self) -> Turn {
         // What raised it is about to be looked at.
         self.work.take();
-        let mut worked = self.take_events();
+        let mut events = std::mem::take(&mut self.events);
+        self.ring.poll(&mut events);
+        let mut worked = self.shard.borrow_mut().take_mail(&mut self.mailbox, SLICE);
+        worked |= self.handle(&mut events);
+        self.events = events;
         worked |= self.read_on();
         let mut shard = self.shard.borrow_mut();
-        worked |= shard.take_mail(&mut self.mailbox, SLICE);
         if shard.timers_due() {
             worked = true;
             let expired = shard.run_timers();
@@ -193,10 +200,8 @@ impl Turns {
         }
     }
 
-    /// Handles what happened to sockets.
-    fn take_events(&mut self) -> bool {
-        let mut events = std::mem::take(&mut self.events);
-        self.ring.poll(&mut events);
+    /// Handles what happened to sockets. Whether anything did.
+    fn handle(&mut self, events: &mut Vec<ring::Event>) -> bool {
         let any = !events.is_empty();
         for event in events.drain(..) {
             match event {
@@ -229,7 +234,6 @@ impl Turns {
                 }
             }
         }
-        self.events = events;
         any
     }
 
