@@ -60,7 +60,7 @@ fn serve(mut stream: Stream, framing: Framing) -> std::io::Result<()> {
         fill(&mut stream, &mut buf)?;
     }
     match framing {
-        Framing::WebSocket => {
+        Framing::WebSocket | Framing::Batched(_) => {
             let mut decoder = websocket::Decoder::new(Role::Server, 4096);
             answer_all(stream, framing, buf, |buf| match decoder.next(buf).unwrap()? {
                 websocket::Incoming::Binary(message) => Some(message),
@@ -99,7 +99,7 @@ fn answer_all(
 
 fn upgrade(stream: &mut Stream, framing: Framing, buf: &mut BytesMut) -> std::io::Result<bool> {
     let answer = match framing {
-        Framing::WebSocket => {
+        Framing::WebSocket | Framing::Batched(_) => {
             let mut storage = NO_HEADERS;
             let request = buf.clone();
             let Some(head) = RequestHead::parse(&request, &mut storage).unwrap() else {

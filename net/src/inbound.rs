@@ -93,6 +93,7 @@ impl Inbound {
                 Input::Message(message) => shard.receive(conn, message),
                 Input::Ping(pong) => shard.queue(conn, pong),
                 Input::Pong => {}
+                Input::Framing(framing) => shard.set_framing(conn, framing),
                 Input::End { last, fault } => {
                     if let Some(fault) = fault {
                         tracing::debug!(conn = conn.slot, fault, "the peer broke the transport's rules");

@@ -14,6 +14,7 @@
 #![deny(unsafe_code)]
 
 mod accept;
+mod batches;
 mod connection;
 mod counters;
 mod fd;

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use crosspoint_codec::frame::http::{self, MAX_HEAD, NO_HEADERS, RequestHead};
 use crosspoint_codec::frame::rawsocket::{self, HandshakeError, Refusal};
-use crosspoint_codec::frame::websocket::{Decoder, Role};
+use crosspoint_codec::frame::websocket::{Decoder, Role, Subprotocol};
 use crosspoint_core::config::Access;
 use crosspoint_core::payload::Format;
 
+use crate::batches::Batches;
 use crate::protocol::Protocol;
 use crate::spec::{HttpSpec, ListenerSpec, RawSocketSpec, WebSocketSpec};
 
@@ -126,16 +127,22 @@ impl<'s> Opener<'s> {
 
 fn upgrade(websocket: &Arc<WebSocketSpec>, head: &RequestHead<'_, '_>) -> Opening {
     match websocket.upgrade.accept(head) {
-        Ok(accepted) => Opening::Open(Box::new(Opened {
-            reply: websocket.upgrade.response(&accepted, &[]),
-            protocol: Protocol::WebSocket(
-                Decoder::new(Role::Server, websocket.max_message_size).for_format(accepted.format),
-            ),
-            format: accepted.format,
-            access: Arc::clone(&websocket.access),
-            peer_max_bytes: usize::MAX,
-            websocket: Some(Arc::clone(websocket)),
-        })),
+        Ok(accepted) => {
+            let Subprotocol { format, batched } = accepted.subprotocol;
+            let decoder = Decoder::new(Role::Server, websocket.max_message_size).for_format(format);
+            Opening::Open(Box::new(Opened {
+                reply: websocket.upgrade.response(&accepted, &[]),
+                protocol: if batched {
+                    Protocol::Batched(Box::new(Batches::new(decoder, format)))
+                } else {
+                    Protocol::WebSocket(decoder)
+                },
+                format,
+                access: Arc::clone(&websocket.access),
+                peer_max_bytes: usize::MAX,
+                websocket: Some(Arc::clone(websocket)),
+            }))
+        }
         Err(rejection) => Opening::Refuse(websocket.upgrade.reject(rejection)),
     }
 }

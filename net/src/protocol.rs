@@ -2,13 +2,17 @@
 //! the transport's own out.
 
 use bytes::{Bytes, BytesMut};
+use crosspoint_codec::frame::batch::Separator;
 use crosspoint_codec::frame::websocket::{self, CloseCode};
 use crosspoint_codec::frame::{Framing, rawsocket};
+
+use crate::batches::Batches;
 
 /// The receiving side of an open connection.
 #[derive(Debug)]
 pub(crate) enum Protocol {
     WebSocket(websocket::Decoder),
+    Batched(Box<Batches>),
     RawSocket(rawsocket::Decoder),
 }
 
@@ -21,6 +25,8 @@ pub(crate) enum Input {
     Ping(Bytes),
     /// The answer to a ping.
     Pong,
+    /// From here on messages to the peer are to have another framing.
+    Framing(Framing),
     /// The end: by the peer's will or by its fault. The frame is the last one to send.
     End {
         /// The close frame, where the transport has such a thing.
@@ -34,6 +40,7 @@ impl Protocol {
     pub(crate) fn framing(&self) -> Framing {
         match self {
             Self::WebSocket(_) => Framing::WebSocket,
+            Self::Batched(_) => Framing::Batched(Separator::default()),
             Self::RawSocket(_) => Framing::RawSocket,
         }
     }
@@ -43,6 +50,7 @@ impl Protocol {
     pub(crate) fn next(&mut self, buf: &mut BytesMut) -> Option<Input> {
         match self {
             Self::WebSocket(decoder) => websocket_input(decoder, buf),
+            Self::Batched(batches) => batches.next(buf),
             Self::RawSocket(decoder) => rawsocket_input(*decoder, buf),
         }
     }
@@ -51,12 +59,13 @@ impl Protocol {
     pub(crate) fn missing(&self, buf: &[u8]) -> usize {
         match self {
             Self::WebSocket(decoder) => decoder.missing(buf),
+            Self::Batched(batches) => batches.missing(buf),
             Self::RawSocket(decoder) => decoder.missing(buf),
         }
     }
 }
 
-fn websocket_input(decoder: &mut websocket::Decoder, buf: &mut BytesMut) -> Option<Input> {
+pub(crate) fn websocket_input(decoder: &mut websocket::Decoder, buf: &mut BytesMut) -> Option<Input> {
     use websocket::Incoming;
     Some(match decoder.next(buf) {
         Ok(None) => return None,
@@ -71,14 +80,16 @@ fn websocket_input(decoder: &mut websocket::Decoder, buf: &mut BytesMut) -> Opti
                 fault: None,
             }
         }
-        Err(error) => {
-            let text = error.to_string();
-            Input::End {
-                last: Some(websocket::close(error.close_code(), &text)),
-                fault: Some(text),
-            }
-        }
+        Err(error) => websocket_fault(error.close_code(), error.to_string()),
     })
+}
+
+/// What becomes of a peer that broke the rules: the close frame says which.
+pub(crate) fn websocket_fault(code: CloseCode, fault: String) -> Input {
+    Input::End {
+        last: Some(websocket::close(code, &fault)),
+        fault: Some(fault),
+    }
 }
 
 fn rawsocket_input(decoder: rawsocket::Decoder, buf: &mut BytesMut) -> Option<Input> {

@@ -232,6 +232,7 @@ fn websocket_spec(from: &config::WebSocket) -> net::WebSocketSpec {
     net::WebSocketSpec {
         upgrade: Upgrade {
             formats: from.serializers.clone(),
+            batched: from.batched,
             origins: Origins::new(&from.allowed_origins, from.allow_null_origin),
             server: if from.show_server_version { SERVER } else { AGENT }.to_owned(),
         },

@@ -12,6 +12,7 @@
 //! - A length is checked against the limit as soon as the header is there, before its payload is buffered.
 //! - Server frames are not masked, so a frame does not depend on its receiver and all can share it.
 
+pub mod batch;
 mod builder;
 pub mod http;
 pub mod rawsocket;

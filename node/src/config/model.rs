@@ -250,6 +250,8 @@ pub struct WebSocket {
     pub serializers: Vec<Format>,
     /// Who may join.
     pub access: Access,
+    /// Whether each serializer is also offered in batches.
+    pub batched: bool,
     /// Patterns of origins that may connect; `*` stands for any text.
     pub allowed_origins: Vec<String>,
     /// Whether the origin `null` may connect (pages from files).

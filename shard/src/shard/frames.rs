@@ -5,6 +5,7 @@ use crosspoint_codec::frame::{FrameBuilder, Framing};
 use crosspoint_codec::{encode, encode_event, transcode};
 use crosspoint_core::message::{Event, Message};
 use crosspoint_core::payload::{Format, Payload};
+use smallvec::SmallVec;
 
 /// A message in its frame.
 #[derive(Clone)]
@@ -43,8 +44,8 @@ pub(super) struct EventFrames<'e> {
     event: &'e Event,
     /// The payload in the other formats, where it was translated.
     payloads: [Option<Payload>; Format::ALL.len()],
-    frames: [[Option<Encoded>; Framing::ALL.len()]; Format::ALL.len()],
-    made: u64,
+    /// One for each kind of receiver met so far; nearly always there are few kinds.
+    frames: SmallVec<[(Format, Framing, Encoded); 2]>,
 }
 
 impl<'e> EventFrames<'e> {
@@ -52,38 +53,46 @@ impl<'e> EventFrames<'e> {
         Self {
             event,
             payloads: Default::default(),
-            frames: Default::default(),
-            made: 0,
+            frames: SmallVec::new(),
         }
     }
 
     pub(super) fn get(&mut self, format: Format, framing: Framing) -> &Encoded {
-        self.frames[format as usize][framing as usize].get_or_insert_with(|| {
-            self.made += 1;
-            let payload = if self.event.payload.format == format {
-                &self.event.payload
-            } else {
-                self.payloads[format as usize].get_or_insert_with(|| transcode(&self.event.payload, format))
-            };
-            /// What an EVENT has beside its payload, with some details.
-            const ENVELOPE: usize = 192;
-            let event = self.event;
-            let mut builder = FrameBuilder::new(framing, format, payload.len() + ENVELOPE);
-            let out = builder.message();
-            encode_event(
-                format,
-                event.subscription,
-                event.publication,
-                &event.details,
-                payload,
-                out,
-            );
-            Encoded::finish(builder)
-        })
+        let found = self
+            .frames
+            .iter()
+            .position(|made| made.0 == format && made.1 == framing);
+        let at = found.unwrap_or_else(|| {
+            let encoded = self.encode(format, framing);
+            self.frames.push((format, framing, encoded));
+            self.frames.len() - 1
+        });
+        &self.frames[at].2
     }
 
     /// How many frames were made.
     pub(super) fn made(&self) -> u64 {
-        self.made
+        self.frames.len() as u64
+    }
+
+    fn encode(&mut self, format: Format, framing: Framing) -> Encoded {
+        /// What an EVENT has beside its payload, with some details.
+        const ENVELOPE: usize = 192;
+        let event = self.event;
+        let payload = if event.payload.format == format {
+            &event.payload
+        } else {
+            self.payloads[format as usize].get_or_insert_with(|| transcode(&event.payload, format))
+        };
+        let mut builder = FrameBuilder::new(framing, format, payload.len() + ENVELOPE);
+        encode_event(
+            format,
+            event.subscription,
+            event.publication,
+            &event.details,
+            payload,
+            builder.message(),
+        );
+        Encoded::finish(builder)
     }
 }

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use crosspoint_codec::decode;
+use crosspoint_codec::frame::Framing;
 use crosspoint_core::effect::{Effect, Effects};
 use crosspoint_core::ids::{ConnKey, ShardId};
 use crosspoint_core::message::Message;
@@ -160,6 +161,13 @@ impl Shard {
                 let text = error.to_string();
                 self.step(|router, now, fx| router.violation(now, conn, &text, fx));
             }
+        }
+    }
+
+    /// From here on messages to the connection are framed in this way.
+    pub fn set_framing(&mut self, conn: ConnKey, framing: Framing) {
+        if let Some(connection) = self.table.get_mut(conn) {
+            connection.framing = framing;
         }
     }
 

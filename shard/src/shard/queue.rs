@@ -153,7 +153,7 @@ impl Shard {
     pub(super) fn close_for(&mut self, conn: ConnKey, reason: Close) {
         let Some(connection) = self.open(conn) else { return };
         let last = match connection.framing {
-            Framing::WebSocket => Some(websocket_close(reason)),
+            Framing::WebSocket | Framing::Batched(_) => Some(websocket_close(reason)),
             Framing::RawSocket => None,
         };
         self.close_after(conn, last);

@@ -104,10 +104,11 @@ SMALL_LIMIT = 1 << 16
 def conformance(ports: list[int]) -> dict:
     """The configuration that the conformance tests run against."""
     paths = {"ws" if name == "anonymous" else f"ws_{name}": websocket(name) for name in IDENTITIES}
+    paths["ws_batched"] = websocket(batched=True)
     transports = [universal(ports[0], paths, rawsocket("anonymous"))]
     for port, name in zip(ports[1:], list(IDENTITIES)[1:]):
         transports.append({"endpoint": _tcp(port), **rawsocket(name)})
-    small = websocket(max_message_size=SMALL_LIMIT), rawsocket(max_message_size=SMALL_LIMIT)
+    small = websocket(max_message_size=SMALL_LIMIT, batched=True), rawsocket(max_message_size=SMALL_LIMIT)
     transports.append(universal(ports[-1], {"ws": small[0]}, small[1]))
     realms = [
         realm("realm1"),
@@ -122,6 +123,7 @@ def conformance(ports: list[int]) -> dict:
 def addresses(ports: list[int]) -> dict[tuple[str, str], Address]:
     """Where each identity is served, by transport name."""
     found = {("websocket", "small"): Address(ports[-1]), ("rawsocket", "small"): Address(ports[-1])}
+    found["websocket", "batched"] = Address(ports[0], "/ws_batched")
     for port, name in zip(ports, IDENTITIES):
         path = "/ws" if name == "anonymous" else f"/ws_{name}"
         found["websocket", name] = Address(ports[0], path)

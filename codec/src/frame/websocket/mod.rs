@@ -24,7 +24,7 @@ pub use encode::{
 };
 pub use error::FrameError;
 pub use mask::apply_mask;
-pub use subprotocol::{format_of, subprotocol};
+pub use subprotocol::{Subprotocol, format_of, subprotocol};
 pub use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 pub use tungstenite::protocol::{CloseFrame, Role};
 

@@ -39,7 +39,8 @@ enum Upgrade {
 impl Wamp {
     pub(super) fn new(framing: Framing, format: Format) -> Self {
         let (transport, upgrade) = match framing {
-            Framing::WebSocket => {
+            // No target names batches, which no subprotocol asked for here has.
+            Framing::WebSocket | Framing::Batched(_) => {
                 let decoder = websocket::Decoder::new(Role::Client, MAX_MESSAGE).for_format(format);
                 let handshake = ClientHandshake::new(fastrand::u128(..).to_ne_bytes(), vec![format]);
                 (

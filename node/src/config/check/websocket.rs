@@ -28,6 +28,7 @@ pub(super) fn websocket(mut section: Section<'_>, scope: &Scope<'_>) -> WebSocke
     let defaults = WebSocket {
         serializers,
         access,
+        batched: false,
         allowed_origins: vec!["*".to_owned()],
         allow_null_origin: true,
         max_message_size: DEFAULT_MAX_MESSAGE,
@@ -60,6 +61,7 @@ fn options(mut section: Section<'_>, defaults: WebSocket) -> WebSocket {
                 .collect(),
         )
     });
+    let batched = section.or("batched", false, Field::boolean);
     let allow_null_origin = section.or("allow_null_origin", true, Field::boolean);
     let max_message_size = size(&mut section, "max_message_size", defaults.max_message_size);
     max_frame_size(&mut section, max_message_size);
@@ -74,6 +76,7 @@ fn options(mut section: Section<'_>, defaults: WebSocket) -> WebSocket {
     fixed(&mut section);
     section.finish();
     WebSocket {
+        batched,
         allowed_origins,
         allow_null_origin,
         max_message_size,

@@ -71,7 +71,7 @@ fn good() -> Value {
                         "close_handshake_timeout": 3000, "auto_ping_interval": 10000, "auto_ping_timeout": 5000,
                         "auto_ping_size": 16, "auto_ping_restart_on_any_traffic": false, "tcp_nodelay": false,
                         "enable_webstatus": false, "validate_utf8": true, "fail_by_drop": false,
-                        "auto_fragment_size": 0
+                        "auto_fragment_size": 0, "batched": true
                     }
                 }
             ]
@@ -180,6 +180,7 @@ fn every_supported_key_arrives_in_the_checked_configuration() {
         panic!("{:?}", router.listeners[1])
     };
     assert_eq!((options.max_message_size, options.webstatus), (2048, false));
+    assert!(options.batched);
     let ping = options.auto_ping.as_ref().unwrap();
     assert_eq!(
         (

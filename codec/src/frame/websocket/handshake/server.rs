@@ -8,7 +8,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::Origins;
 use crate::frame::http::{self, Headers, RequestHead, push_field, push_status};
-use crate::frame::websocket::{format_of, subprotocol};
+use crate::frame::websocket::Subprotocol;
 
 /// Octets of the nonce in `Sec-WebSocket-Key`.
 const NONCE_LEN: usize = 16;
@@ -21,17 +21,20 @@ const VERSION: &str = "13";
 pub struct Upgrade {
     /// The serializers offered as subprotocols.
     pub formats: Vec<Format>,
+    /// Whether each of them is also offered in batches.
+    pub batched: bool,
     /// The web pages that may connect.
     pub origins: Origins,
     /// The value of the `Server` header of all responses.
     pub server: String,
 }
 
-/// All serializers, every origin.
+/// All serializers, not in batches; every origin.
 impl Default for Upgrade {
     fn default() -> Self {
         Self {
             formats: Format::ALL.to_vec(),
+            batched: false,
             origins: Origins::default(),
             server: http::SERVER.to_owned(),
         }
@@ -66,13 +69,13 @@ impl Upgrade {
             .filter(|key| is_nonce(key))
             .ok_or(Rejection::Key)?;
         self.check_origin(headers)?;
-        let format = headers
+        let subprotocol = headers
             .list("sec-websocket-protocol")
-            .filter_map(format_of)
-            .find(|format| self.formats.contains(format))
+            .filter_map(Subprotocol::of)
+            .find(|subprotocol| self.offers(*subprotocol))
             .ok_or(Rejection::Subprotocol)?;
         Ok(Accepted {
-            format,
+            subprotocol,
             accept_key: derive_accept_key(key),
         })
     }
@@ -86,7 +89,11 @@ impl Upgrade {
         push_field(&mut out, "Server", &self.server);
         push_field(&mut out, "Upgrade", "websocket");
         push_field(&mut out, "Connection", "Upgrade");
-        push_field(&mut out, "Sec-WebSocket-Protocol", subprotocol(accepted.format));
+        push_field(
+            &mut out,
+            "Sec-WebSocket-Protocol",
+            &accepted.subprotocol.to_string(),
+        );
         push_field(&mut out, "Sec-WebSocket-Accept", &accepted.accept_key);
         for (name, value) in fields {
             push_field(&mut out, name, value);
@@ -106,10 +113,24 @@ impl Upgrade {
         };
         let mut text = format!("{rejection}.\n");
         if rejection == Rejection::Subprotocol {
-            let names: Vec<_> = self.formats.iter().map(|&format| subprotocol(format)).collect();
+            let names: Vec<_> = self.offered().map(|offered| offered.to_string()).collect();
             text.push_str(&format!("Supported subprotocols: {}\n", names.join(", ")));
         }
         http::text_response(rejection.status(), &self.server, fields, &text)
+    }
+
+    fn offers(&self, subprotocol: Subprotocol) -> bool {
+        self.formats.contains(&subprotocol.format) && (self.batched || !subprotocol.batched)
+    }
+
+    fn offered(&self) -> impl Iterator<Item = Subprotocol> {
+        let both = [false, true].map(|batched| {
+            let all = self.formats.iter();
+            all.map(move |&format| Subprotocol { format, batched })
+        });
+        both.into_iter()
+            .flatten()
+            .filter(|subprotocol| self.offers(*subprotocol))
     }
 
     /// No origin is a client that is no browser.
@@ -129,8 +150,8 @@ fn is_nonce(key: &[u8]) -> bool {
 /// An upgrade that is in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// The serializer of the subprotocol that was chosen.
-    pub format: Format,
+    /// The subprotocol that was chosen.
+    pub subprotocol: Subprotocol,
     accept_key: String,
 }
 

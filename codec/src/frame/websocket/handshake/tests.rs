@@ -70,7 +70,10 @@ fn tw_001_the_first_supported_subprotocol_of_the_client_is_chosen() {
     ];
     for (offer, chosen) in cases {
         assert_eq!(
-            accept_with(&json, &with("wamp.2.json", offer)).unwrap().format,
+            accept_with(&json, &with("wamp.2.json", offer))
+                .unwrap()
+                .subprotocol
+                .format,
             chosen,
             "{offer}"
         );
@@ -84,7 +87,7 @@ fn tw_001_the_first_supported_subprotocol_of_the_client_is_chosen() {
         let response = Upgrade::default().response(&accepted, &[]);
         let field = format!("\r\nSec-WebSocket-Protocol: {name}\r\n");
         assert!(std::str::from_utf8(&response).unwrap().contains(&field));
-        assert_eq!(accepted.format, format);
+        assert_eq!(accepted.subprotocol.format, format);
     }
 }
 
