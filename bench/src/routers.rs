@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crosspoint_core::authorize::Role;
-use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, RouterConfig};
+use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, Retention, RouterConfig};
 use crosspoint_core::effect::Effects;
 use crosspoint_core::ids::{ConnKey, ShardId};
 use crosspoint_core::message::Message;
@@ -23,6 +23,7 @@ pub fn config() -> Arc<RouterConfig> {
             uri_check: UriCheck::Loose,
             strict_request_ids: false,
             allow_disclose: true,
+            retention: Retention::default(),
         }],
         limits: Limits::default(),
         key: [1, 2],

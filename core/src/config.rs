@@ -35,6 +35,35 @@ pub struct RealmConfig {
     pub strict_request_ids: bool,
     /// Whether a client's `disclose_me` is honoured; otherwise it is refused.
     pub allow_disclose: bool,
+    /// What is kept of publications that ask for it.
+    pub retention: Retention,
+}
+
+/// Bounds on the retained events of a realm. Each shard has an equal share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Most events.
+    pub events: usize,
+    /// Most bytes of all events.
+    pub bytes: usize,
+    /// Most events of one topic: one for everybody, and newer ones for some.
+    pub per_topic: usize,
+    /// Most events that one SUBSCRIBE gets, if it is for a pattern.
+    pub per_subscribe: usize,
+    /// How long an event is retained at most; `None` means until it is replaced.
+    pub expiry: Option<Duration>,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            events: 100_000,
+            bytes: 64 << 20,
+            per_topic: 16,
+            per_subscribe: 1_000,
+            expiry: None,
+        }
+    }
 }
 
 /// Who may open a session over one transport.

@@ -3,6 +3,7 @@
 
 pub const CANCELED: &str = "wamp.error.canceled";
 pub const DISCLOSE_ME_DISALLOWED: &str = "wamp.error.option_disallowed.disclose_me";
+pub const INVALID_ARGUMENT: &str = "wamp.error.invalid_argument";
 pub const INVALID_URI: &str = "wamp.error.invalid_uri";
 /// Not in the specification: a limit of `config::Limits` is reached.
 pub const LIMIT_EXCEEDED: &str = "crosspoint.error.limit_exceeded";

@@ -77,7 +77,8 @@ impl ClientFeatures {
 }
 
 /// What the broker of this router can do.
-pub const BROKER_FEATURES: [&str; 4] = [
+pub const BROKER_FEATURES: [&str; 5] = [
+    "event_retention",
     "pattern_based_subscription",
     "publisher_exclusion",
     "publisher_identification",

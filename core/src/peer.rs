@@ -5,6 +5,7 @@
 //! number of subscribers there. Every message that asks for an answer names a [`Token`] of the asking shard.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytestring::ByteString;
 
@@ -15,6 +16,7 @@ use crate::ids::{
 use crate::options::{CancelMode, InvokePolicy, MatchPolicy, Receivers};
 use crate::payload::Payload;
 use crate::session::Identity;
+use crate::time::Time;
 use crate::value::Dict;
 
 /// An open question of one shard, answered by others.
@@ -55,6 +57,19 @@ pub enum PeerMessage {
     },
     /// From the key's owner to all shards: who has subscribers.
     Interest(Interest),
+    /// To the topic's owner: a publication to be retained.
+    Retain(Box<Retain>),
+    /// To a topic's owner, or to all for patterns: a new subscriber wants retained events.
+    FindRetained(Box<FindRetained>),
+    /// To the shard that waits for `token`: the retained events that were found.
+    Retained {
+        /// The realm.
+        realm: RealmId,
+        /// The question.
+        token: Token,
+        /// What was found.
+        events: Vec<Retained>,
+    },
     /// To the key's owner: a session offers a procedure.
     Register(Box<RegisterRequest>),
     /// To the key's owner: a session no longer offers a procedure.
@@ -127,10 +142,45 @@ pub struct Publication {
     pub publisher: Option<Disclosed>,
     /// Who may receive it.
     pub receivers: Option<Box<Receivers>>,
+    /// Whether its topic's owner was asked to retain it.
+    pub retain: bool,
     /// Keys of payload passthru, for EVENT.Details.
     pub rest: Dict,
     /// What it carries.
     pub payload: Payload,
+}
+
+/// See [`PeerMessage::Retain`].
+#[derive(Clone, Debug)]
+pub struct Retain {
+    /// What is to be retained.
+    pub publication: Arc<Publication>,
+    /// The publisher, where it is not to receive its own event.
+    pub excluded: Option<SessionId>,
+    /// How long it is retained; `None` means until it is replaced.
+    pub expires: Option<Duration>,
+}
+
+/// See [`PeerMessage::FindRetained`].
+#[derive(Clone, Debug)]
+pub struct FindRetained {
+    /// The asking shard.
+    pub from: ShardId,
+    /// Answered by [`PeerMessage::Retained`].
+    pub token: Token,
+    /// What is subscribed to.
+    pub key: Key,
+    /// The subscriber, who gets only what it may receive.
+    pub subscriber: Disclosed,
+}
+
+/// A retained event.
+#[derive(Clone, Debug)]
+pub struct Retained {
+    /// When it was retained.
+    pub at: Time,
+    /// The publication.
+    pub publication: Arc<Publication>,
 }
 
 /// A session that is disclosed to others.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::ids::{CallKey, ConnKey};
+use crate::ids::{CallKey, ConnKey, RealmId};
 use crate::time::Time;
 
 /// What a deadline is for. Whoever owns the deadline knows whether it still counts: timers are not taken
@@ -14,6 +14,8 @@ pub(crate) enum Timer {
     Conn(ConnKey),
     /// A call that has not been answered.
     Call(CallKey),
+    /// Retained events of a realm that expire.
+    Retained(RealmId),
 }
 
 /// All deadlines of one shard.

@@ -128,6 +128,7 @@ fn realm_config(realm: &config::Realm, hash: [u64; 4]) -> core::RealmConfig {
         },
         strict_request_ids: realm.strict_request_ids,
         allow_disclose: realm.allow_disclose,
+        retention: realm.retention.clone(),
     }
 }
 

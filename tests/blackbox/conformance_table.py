@@ -23,6 +23,7 @@ GROUPS = {
     "PX": "Who receives an event",
     "PI": "Who published",
     "PP": "Pattern subscriptions",
+    "ER": "Retained events",
     "RE": "Registering procedures",
     "CA": "Calls",
     "PR": "Pattern registrations",

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 
 use crate::ids::SessionId;
 use crate::options::Receivers;
-use crate::session::Session;
+use crate::session::Identity;
 
 /// Lists longer than this are looked up by hash instead of from front to back.
 const SCAN_MAX: usize = 16;
@@ -41,9 +41,9 @@ impl<'a> Filter<'a> {
         }
     }
 
-    /// Whether `session` is eligible by every list that is there, and excluded by none.
-    pub(super) fn admits(&self, session: &Session) -> bool {
-        let (id, authid, authrole) = (session.id, &*session.identity.authid, &*session.identity.authrole);
+    /// Whether a session is eligible by every list that is there, and excluded by none.
+    pub(super) fn admits(&self, id: SessionId, identity: &Identity) -> bool {
+        let (authid, authrole) = (&*identity.authid, &*identity.authrole);
         let allowed =
             |list: &Option<Vec<ByteString>>, name: &str| list.as_ref().is_none_or(|list| has(list, name));
         let denied =

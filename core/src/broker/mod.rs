@@ -8,15 +8,20 @@
 //! Invariants: SUBSCRIBED is sent only when every shard has acknowledged the announcement, so no publication
 //! that begins after it is missed. A subscription without subscribers and without anyone waiting is not there.
 
+mod detached;
 mod directory;
 mod filter;
+mod kept;
 mod publish;
+mod retain;
 mod subscribe;
 
 use ahash::{HashMap, RandomState};
 use smallvec::SmallVec;
 
 use self::directory::Directory;
+use self::retain::Retaining;
+use crate::config::Retention;
 use crate::ids::{ConnKey, RequestId, SessionId, ShardSet, SubscriptionId};
 use crate::options::MatchPolicy;
 use crate::pattern::PatternMap;
@@ -36,6 +41,8 @@ pub(crate) struct Broker {
     /// Shards with subscribers to patterns.
     pattern_interest: PatternMap<ShardSet>,
     directory: Directory,
+    /// Events of this shard's topics that are kept for later subscribers, and subscribers here that wait for some.
+    retaining: Retaining,
 }
 
 /// A subscription of this shard's sessions.
@@ -80,10 +87,11 @@ struct Waiting {
     conn: ConnKey,
     session: SessionId,
     request: RequestId,
+    get_retained: bool,
 }
 
 impl Broker {
-    pub(crate) fn new(hasher: &RandomState) -> Self {
+    pub(crate) fn new(hasher: &RandomState, retention: &Retention, shards: u16) -> Self {
         Self {
             local: PatternMap::new(hasher.clone()),
             subscriptions: Table::default(),
@@ -91,10 +99,11 @@ impl Broker {
             interest: HashMap::with_hasher(hasher.clone()),
             pattern_interest: PatternMap::new(hasher.clone()),
             directory: Directory::new(hasher),
+            retaining: Retaining::new(hasher, retention, shards),
         }
     }
 
-    /// Entries of all tables together.
+    /// Entries of all tables together, but for retained events: those stay when all sessions are gone.
     pub(crate) fn held(&self) -> usize {
         self.subscriptions.len()
             + self.local.len()
@@ -102,6 +111,7 @@ impl Broker {
             + self.interest.len()
             + self.pattern_interest.len()
             + self.directory.len()
+            + self.retaining.waiting()
     }
 
     /// Takes note of the shards that want a key.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::filter::Filter;
+use super::retain::retain_for;
 use super::{Broker, Grant, Subscription};
 use crate::authorize::Action;
 use crate::effect::{Effect, Effects};
@@ -57,6 +58,11 @@ impl Router {
                 "this realm discloses nobody",
             ));
         }
+        let retain_for = options
+            .retain
+            .then(|| retain_for(&options.rest, &config.retention))
+            .transpose()?;
+        let (session_id, exclude_me) = (session.id, options.exclude_me != Some(false));
         let publisher = (asks_to_be_disclosed || decision.disclose).then(|| Disclosed {
             session: session.id,
             identity: Arc::clone(&session.identity),
@@ -77,19 +83,29 @@ impl Router {
             publication: id,
             publisher,
             receivers: options.receivers,
+            retain: options.retain,
             rest: passthru(options.rest),
             payload: publish.payload,
         };
-        let exclude = (options.exclude_me != Some(false)).then_some(conn);
-        self.deliver(&publication, exclude, fx);
-        self.forward(publication, fx);
+        self.deliver(&publication, exclude_me.then_some(conn), fx);
+        let shards = self.interested_elsewhere(&publication);
+        if shards.is_empty() && retain_for.is_none() {
+            return Ok(());
+        }
+        let publication = Arc::new(publication);
+        for shard in shards.iter() {
+            self.post(shard, PeerMessage::Publication(Arc::clone(&publication)), fx);
+        }
+        if let Some(expires) = retain_for {
+            self.retain(publication, exclude_me.then_some(session_id), expires, fx);
+        }
         Ok(())
     }
 
-    /// Posts a publication once to each other shard that wants it.
-    fn forward(&mut self, publication: Publication, fx: &mut Effects) {
+    /// The other shards that want a publication.
+    fn interested_elsewhere(&self, publication: &Publication) -> ShardSet {
         if self.shards == 1 {
-            return;
+            return ShardSet::EMPTY;
         }
         let realm = &self.realms[publication.realm.0 as usize];
         let hash = realm.hasher.hash(MatchPolicy::Exact, &publication.topic);
@@ -106,13 +122,7 @@ impl Router {
             }
             shards = shards.intersection(theirs);
         }
-        if shards.is_empty() {
-            return;
-        }
-        let publication = Arc::new(publication);
-        for shard in shards.iter() {
-            self.post(shard, PeerMessage::Publication(Arc::clone(&publication)), fx);
-        }
+        shards
     }
 
     /// The shard that a session id names; none for ids that no session has.
@@ -128,6 +138,9 @@ impl Router {
 
     /// Delivers a publication to this shard's subscribers, but not to `exclude`.
     pub(crate) fn deliver(&mut self, publication: &Publication, exclude: Option<ConnKey>, fx: &mut Effects) {
+        if publication.retain {
+            self.supersede(publication, exclude);
+        }
         let broker = &self.realms[publication.realm.0 as usize].broker;
         let mut matched: SmallVec<[u32; 8]> = SmallVec::new();
         broker
@@ -169,7 +182,11 @@ fn deliver_one(
         return;
     };
     let admits = |conn: ConnKey| {
-        filter.is_none_or(|filter| conns.session(conn).is_some_and(|session| filter.admits(session)))
+        filter.is_none_or(|filter| {
+            conns
+                .session(conn)
+                .is_some_and(|session| filter.admits(session.id, &session.identity))
+        })
     };
     let first = fx.receivers.len();
     let wanted = subscribers
@@ -186,7 +203,8 @@ fn deliver_one(
     fx.list.push(Effect::Deliver { event, receivers });
 }
 
-fn event(publication: &Publication, subscription: SubscriptionId, policy: MatchPolicy) -> Event {
+/// EVENT for the subscribers of one subscription.
+pub(super) fn event(publication: &Publication, subscription: SubscriptionId, policy: MatchPolicy) -> Event {
     let mut details = EventDetails {
         rest: publication.rest.clone(),
         ..EventDetails::default()

@@ -36,6 +36,7 @@ impl Router {
             conn,
             session: session.id,
             request: subscribe.request,
+            get_retained: subscribe.options.get_retained,
         };
         if !self.realms[realm.0 as usize].uris.allow(policy, &subscribe.topic) {
             return Err(invalid_uri("the topic is no valid URI for its match policy"));
@@ -248,6 +249,9 @@ impl Router {
                 subscription: id,
             }),
         );
+        if who.get_retained {
+            self.ask_for_retained(realm, slot, id, (who.conn, who.session), fx);
+        }
     }
 
     pub(crate) fn unsubscribe(&mut self, conn: ConnKey, unsubscribe: &Unsubscribe, fx: &mut Effects) {
@@ -282,6 +286,7 @@ impl Router {
 
     fn remove_subscriber(&mut self, conn: ConnKey, realm: RealmId, id: SubscriptionId, fx: &mut Effects) {
         let broker = &mut self.realm(realm).broker;
+        broker.retaining.forget(conn, id);
         let Some(slot) = broker.by_id.get(&id).copied() else {
             return;
         };

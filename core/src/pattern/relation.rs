@@ -59,7 +59,7 @@ fn components_agree(own: &str, theirs: &str, agree: impl Fn(&str, &str) -> bool)
 }
 
 /// What every URI that a wildcard matches begins with: all before its first empty component.
-fn literal_head(wildcard: &str) -> &str {
+pub(crate) fn literal_head(wildcard: &str) -> &str {
     let mut end = 0;
     for component in wildcard.split('.') {
         if component.is_empty() {

@@ -119,7 +119,7 @@ impl Router {
                 check: realm.uri_check,
                 len_max: config.limits.uri_bytes,
             },
-            broker: Broker::new(&hasher),
+            broker: Broker::new(&hasher, &realm.retention, shards),
             dealer: Dealer::new(&hasher),
         };
         Self {
@@ -206,6 +206,7 @@ impl Router {
             match timer {
                 Timer::Conn(conn) => self.conn_timeout(conn, fx),
                 Timer::Call(call) => self.call_timeout(call, fx),
+                Timer::Retained(realm) => self.expire_retained(realm),
             }
         }
         self.deliver_loopback(fx);
@@ -301,6 +302,9 @@ impl Router {
             PeerMessage::Subscribe { from, key, token } => self.own_subscribe(from, key, token, fx),
             PeerMessage::Unsubscribe { from, key } => self.own_unsubscribe(from, &key, fx),
             PeerMessage::Interest(interest) => self.learn_interest(interest, fx),
+            PeerMessage::Retain(retain) => self.own_retain(&retain),
+            PeerMessage::FindRetained(asked) => self.find_retained(*asked, fx),
+            PeerMessage::Retained { realm, token, events } => self.retained(realm, token, events, fx),
             PeerMessage::Register(request) => self.own_register(*request, fx),
             PeerMessage::Unregister {
                 key,

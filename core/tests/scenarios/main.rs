@@ -8,6 +8,7 @@ mod mesh;
 mod progress;
 mod races;
 mod registrations;
+mod retained;
 mod say;
 mod sharing;
 mod timeouts;

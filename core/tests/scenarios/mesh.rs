@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ahash::RandomState;
 use crosspoint_core::authorize::{Allow, Disclose, Permission, Role};
-use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, RouterConfig};
+use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, Retention, RouterConfig};
 use crosspoint_core::effect::{Effect, Effects};
 use crosspoint_core::ids::{ConnKey, PublicationId, RegistrationId, SessionId, ShardId, SubscriptionId};
 use crosspoint_core::message::{Hello, Message};
@@ -295,6 +295,7 @@ fn config() -> RouterConfig {
             uri_check: UriCheck::Loose,
             strict_request_ids: false,
             allow_disclose: true,
+            retention: Retention::default(),
         }],
         limits: Limits {
             hello_timeout: Duration::from_secs(3600),

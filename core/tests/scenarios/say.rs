@@ -39,6 +39,39 @@ pub(crate) fn subscribe_by(request: u64, policy: MatchPolicy, topic: &'static st
     })
 }
 
+/// SUBSCRIBE that asks for retained events.
+pub(crate) fn subscribe_retained(request: u64, policy: MatchPolicy, topic: &'static str) -> Message {
+    Message::Subscribe(Subscribe {
+        request: RequestId(request),
+        options: SubscribeOptions {
+            match_policy: Some(policy),
+            get_retained: true,
+            ..SubscribeOptions::default()
+        },
+        topic: ByteString::from_static(topic),
+    })
+}
+
+/// PUBLISH to be retained.
+pub(crate) fn retain(
+    request: u64,
+    topic: &'static str,
+    args: &str,
+    change: impl FnOnce(&mut PublishOptions),
+) -> Message {
+    let mut options = PublishOptions {
+        retain: true,
+        ..PublishOptions::default()
+    };
+    change(&mut options);
+    Message::Publish(Publish {
+        request: RequestId(request),
+        options,
+        topic: ByteString::from_static(topic),
+        payload: payload(args),
+    })
+}
+
 pub(crate) fn unsubscribe(request: u64, subscription: SubscriptionId) -> Message {
     Message::Unsubscribe(Unsubscribe {
         request: RequestId(request),
@@ -214,6 +247,9 @@ fn name(id: SessionId, ids: &[SessionId]) -> String {
 fn event_text(event: &Event, ids: &[SessionId]) -> String {
     let mut text = format!("EVENT{}", args(&event.payload));
     let details = &event.details;
+    if details.retained {
+        text.push_str(" retained");
+    }
     if let Some(topic) = &details.topic {
         let _ = write!(text, " topic={topic}");
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crosspoint_codec::frame::rawsocket::MaxLength;
 use crosspoint_codec::frame::websocket::handshake::{Origins, Upgrade};
 use crosspoint_core::authorize::{Allow, Disclose, Permission, Role};
-use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, RouterConfig};
+use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, Retention, RouterConfig};
 use crosspoint_core::payload::Format;
 use crosspoint_core::uri::UriCheck;
 use crosspoint_net::{
@@ -80,6 +80,7 @@ pub(crate) fn spec(shards: u16) -> ServerSpec {
         uri_check: UriCheck::Loose,
         strict_request_ids: false,
         allow_disclose: true,
+        retention: Retention::default(),
     };
     ServerSpec {
         shards: NonZeroU16::new(shards).unwrap(),

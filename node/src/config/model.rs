@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crosspoint_core::config::Retention;
 use crosspoint_core::options::MatchPolicy;
 use crosspoint_core::payload::Format;
 
@@ -108,6 +109,8 @@ pub struct Realm {
     pub strict_request_ids: bool,
     /// Whether `disclose_me` of a client is honoured; otherwise it is refused.
     pub allow_disclose: bool,
+    /// Bounds on its retained events.
+    pub retention: Retention,
 }
 
 /// How strictly the URIs in messages are checked.

@@ -23,7 +23,7 @@ use std::task::Waker;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use crosspoint_core::ids::{SHARDS_MAX, ShardId};
-use crosspoint_core::peer::PeerMessage;
+use crosspoint_core::peer::{PeerMessage, Retained};
 
 pub use mailbox::Mailbox;
 pub(crate) use postman::Postman;
@@ -194,7 +194,13 @@ fn cost(message: &PeerMessage) -> usize {
         PeerMessage::Publication(publication) => publication.payload.len(),
         PeerMessage::Invoke(invoke) | PeerMessage::Bounce(invoke) => invoke.payload.len(),
         PeerMessage::Reply(reply) => reply.payload.len(),
-        PeerMessage::Subscribe { .. }
+        PeerMessage::Retain(retain) => retain.publication.payload.len(),
+        PeerMessage::Retained { events, .. } => {
+            let bytes = |event: &Retained| FIXED + event.publication.payload.len();
+            events.iter().map(bytes).sum()
+        }
+        PeerMessage::FindRetained(_)
+        | PeerMessage::Subscribe { .. }
         | PeerMessage::Unsubscribe { .. }
         | PeerMessage::Interest(_)
         | PeerMessage::Register(_)

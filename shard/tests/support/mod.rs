@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use crosspoint_codec::frame::Framing;
 use crosspoint_core::authorize::Role;
-use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, RouterConfig};
+use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, Retention, RouterConfig};
 use crosspoint_core::ids::{ConnKey, ShardId};
 use crosspoint_core::payload::Format;
 use crosspoint_core::router::Router;
@@ -34,6 +34,7 @@ pub fn router_config() -> Arc<RouterConfig> {
             uri_check: UriCheck::Loose,
             strict_request_ids: false,
             allow_disclose: true,
+            retention: Retention::default(),
         }],
         limits: Limits::default(),
         key: [1, 2],

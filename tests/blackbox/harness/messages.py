@@ -41,8 +41,8 @@ CALLEE_FEATURES = (
 )
 
 ALL_ROLES = roles(
-    publisher=("publisher_exclusion", "publisher_identification", "subscriber_blackwhite_listing"),
-    subscriber=("pattern_based_subscription", "publisher_identification"),
+    publisher=("event_retention", "publisher_exclusion", "publisher_identification", "subscriber_blackwhite_listing"),
+    subscriber=("event_retention", "pattern_based_subscription", "publisher_identification"),
     caller=("call_canceling", "call_timeout", "caller_identification", "progressive_call_results"),
     callee=CALLEE_FEATURES,
 )

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ahash::RandomState;
 use crosspoint_core::authorize::{Allow, Disclose, Permission, Role};
-use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, RouterConfig};
+use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, Retention, RouterConfig};
 use crosspoint_core::uri::UriCheck;
 use fastrand::Rng;
 
@@ -151,6 +151,7 @@ fn realm(name: &str, strict_request_ids: bool, allow_disclose: bool) -> RealmCon
         uri_check: UriCheck::Loose,
         strict_request_ids,
         allow_disclose,
+        retention: Retention::default(),
     }
 }
 

@@ -1,7 +1,11 @@
 //! `realms`: names, options, roles and their permissions.
 
+use std::time::Duration;
+
+use crosspoint_core::config::Retention;
 use crosspoint_core::options::MatchPolicy;
 
+use super::count;
 use super::section::{Field, Section};
 use crate::config::model::{Permission, Realm, Role, UriCheck};
 
@@ -44,6 +48,7 @@ fn realm(mut section: Section<'_>, others: &[Realm]) -> Realm {
         uri_check: options.uri_check,
         strict_request_ids: options.strict_request_ids,
         allow_disclose: !options.refuse_disclose,
+        retention: options.retention,
     }
 }
 
@@ -66,6 +71,7 @@ struct RealmOptions {
     uri_check: UriCheck,
     strict_request_ids: bool,
     refuse_disclose: bool,
+    retention: Retention,
 }
 
 fn options(field: &Field<'_>) -> Option<RealmOptions> {
@@ -85,9 +91,36 @@ fn options(field: &Field<'_>) -> Option<RealmOptions> {
         }),
         strict_request_ids: section.or("strict_request_ids", false, Field::boolean),
         refuse_disclose: !section.or("allow_disclose", true, Field::boolean),
+        retention: section.or("event_retention", Retention::default(), retention),
     };
     section.finish();
     Some(options)
+}
+
+/// Bounds on retained events.
+fn retention(field: &Field<'_>) -> Option<Retention> {
+    let mut section = field.section("bounds on retained events")?;
+    let defaults = Retention::default();
+    let retention = Retention {
+        events: section.or("events", defaults.events, |field| {
+            count(field, "a number of events", 1, 100_000_000)
+        }),
+        bytes: section.or("bytes", defaults.bytes, |field| {
+            count(field, "bytes", 1 << 16, 1 << 40)
+        }),
+        per_topic: section.or("per_topic", defaults.per_topic, |field| {
+            count(field, "a number of events", 1, 1_000)
+        }),
+        per_subscribe: section.or("per_subscribe", defaults.per_subscribe, |field| {
+            count(field, "a number of events", 1, 100_000)
+        }),
+        expiry: section.or("expiry", defaults.expiry, |field| {
+            let millis = field.integer("milliseconds", 1..=1 << 53)?;
+            Some(Some(Duration::from_millis(millis)))
+        }),
+    };
+    section.finish();
+    Some(retention)
 }
 
 fn roles(field: &Field<'_>) -> Vec<Role> {

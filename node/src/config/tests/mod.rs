@@ -26,7 +26,8 @@ fn good() -> Value {
             "realms": [{
                 "id": "realm001",
                 "name": "realm1",
-                "options": {"bridge_meta_api": false, "uri_check": "strict", "strict_request_ids": true, "allow_disclose": false},
+                "options": {"bridge_meta_api": false, "uri_check": "strict", "strict_request_ids": true, "allow_disclose": false,
+                    "event_retention": {"events": 9, "bytes": 65536, "per_topic": 2, "per_subscribe": 3, "expiry": 4000}},
                 "roles": [{
                     "name": "anonymous",
                     "permissions": [{

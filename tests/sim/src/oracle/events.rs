@@ -11,6 +11,7 @@ use crosspoint_core::options::{EventDetails, MatchPolicy, Receivers};
 use crosspoint_core::payload::Payload;
 
 use super::Oracle;
+use super::retained::{Ask, Retain, asks_to_be_retained};
 use super::session::{Asked, Session, Subscription};
 use crate::broken::{Check, ensure, found};
 use crate::uris::{Key, is_invalid, is_reserved};
@@ -18,20 +19,24 @@ use crate::workload::token_of;
 
 /// A publication that the router took.
 pub(super) struct Publication {
-    publisher: usize,
-    realm: usize,
-    topic: ByteString,
-    receivers: Option<Box<Receivers>>,
+    pub(super) token: u64,
+    pub(super) publisher: usize,
+    pub(super) realm: usize,
+    pub(super) topic: ByteString,
+    pub(super) receivers: Option<Box<Receivers>>,
     to_publisher: bool,
     is_disclosed: bool,
     is_refused: bool,
     payload: Payload,
     id: Option<PublicationId>,
+    pub(super) retain: Option<Retain>,
+    /// Quiet moments before it.
+    pub(super) epoch: u64,
 }
 
 impl Publication {
     /// Whether a session may get it.
-    fn is_for(&self, place: usize, session: &Session) -> bool {
+    pub(super) fn is_for(&self, place: usize, session: &Session) -> bool {
         let has =
             |list: &Option<Vec<ByteString>>, name: &ByteString| list.as_ref().map(|list| list.contains(name));
         let lists = self.receivers.as_deref().is_none_or(|lists| {
@@ -60,13 +65,18 @@ impl Oracle {
         } else if asks && !self.allows_disclosure() {
             Some(uri::DISCLOSE_ME_DISALLOWED)
         } else {
-            None
+            asks_to_be_retained(publish).err().map(|()| uri::INVALID_ARGUMENT)
         };
         let token = token_of(&publish.payload).unwrap_or_default();
         if options.acknowledge {
             self.asked(session, publish.request, Asked::Publish { token }, refusal);
         }
+        let retain = asks_to_be_retained(publish)
+            .ok()
+            .flatten()
+            .filter(|_| refusal.is_none());
         let publication = Publication {
+            token,
             publisher: session,
             realm: self.sessions[session].realm,
             topic: publish.topic.clone(),
@@ -76,7 +86,13 @@ impl Oracle {
             is_refused: refusal.is_some(),
             payload: publish.payload.clone(),
             id: None,
+            retain,
+            epoch: self.epoch,
         };
+        if retain.is_some() {
+            let place = (publication.realm, publication.topic.clone());
+            self.retained.entry(place).or_default().push(token);
+        }
         for (place, session) in self.sessions.iter_mut().enumerate() {
             if !session.is_alive || !publication.is_for(place, session) {
                 continue;
@@ -132,17 +148,24 @@ impl Oracle {
         } else {
             None
         };
-        self.asked(session, subscribe.request, Asked::Subscribe { key }, refusal);
+        let retained = subscribe.options.get_retained.then_some(self.epoch);
+        self.asked(
+            session,
+            subscribe.request,
+            Asked::Subscribe { key, retained },
+            refusal,
+        );
     }
 
     pub(super) fn subscribed(&mut self, session: usize, subscribed: &Subscribed) -> Check {
         let asked = self.granted(session, (RequestKind::Subscribe, subscribed.request))?;
-        let (Asked::Subscribe { key }, id) = (asked.what, subscribed.subscription) else {
+        let (Asked::Subscribe { key, retained }, id) = (asked.what, subscribed.subscription) else {
             return Ok(());
         };
         self.check_subscription_id(&key, id)?;
+        let ask = retained.map(Ask::new);
         let state = &mut self.sessions[session];
-        if let Some(held) = state.subscriptions.get(&id) {
+        if let Some(held) = state.subscriptions.get_mut(&id) {
             ensure!(
                 held.key == key,
                 "keys that differ have ids that differ",
@@ -150,11 +173,13 @@ impl Oracle {
                 state.id,
                 held.key
             );
+            held.asks.extend(ask);
             return Ok(());
         }
         let subscription = Subscription {
             key: key.clone(),
             expected: Default::default(),
+            asks: ask.into_iter().collect(),
         };
         state.subscriptions.insert(id, subscription);
         self.topics.entry(key).or_insert((id, 0)).1 += 1;
@@ -221,6 +246,9 @@ impl Oracle {
             "an event reaches only those it is for, unchanged",
             "session {id} gets {event:?}"
         );
+        if event.details.retained {
+            return self.retained_event(place, event, token);
+        }
         let subscription = found!(
             session.subscriptions.get_mut(&event.subscription),
             "no EVENT comes before SUBSCRIBED, after UNSUBSCRIBE, or after the session",
@@ -234,6 +262,11 @@ impl Oracle {
             subscription.key
         );
         subscription.expected.remove(&token);
+        if publication.retain.is_some() {
+            for ask in &mut subscription.asks {
+                ask.came_live(&publication.topic);
+            }
+        }
         let key = subscription.key.clone();
         let is_pattern = key.policy != MatchPolicy::Exact;
         ensure!(
@@ -261,7 +294,7 @@ impl Oracle {
     }
 }
 
-fn details(publication: &Publication, publisher: &Session, is_pattern: bool) -> EventDetails {
+pub(super) fn details(publication: &Publication, publisher: &Session, is_pattern: bool) -> EventDetails {
     let mut details = EventDetails {
         topic: is_pattern.then(|| publication.topic.clone()),
         ..EventDetails::default()

@@ -14,12 +14,14 @@ mod invocations;
 mod probe;
 mod procedures;
 mod quiet;
+mod retained;
 mod session;
 mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytestring::ByteString;
 use crosspoint_core::config::RouterConfig;
 use crosspoint_core::ids::{PublicationId, SessionId, ShardId, SubscriptionId};
 use crosspoint_core::message::Message;
@@ -49,6 +51,10 @@ pub(crate) struct Oracle {
     by_id: BTreeMap<SessionId, usize>,
     publications: BTreeMap<u64, Publication>,
     publication_ids: BTreeMap<PublicationId, u64>,
+    /// Publications to be retained, by realm and topic.
+    retained: BTreeMap<(usize, ByteString), Vec<u64>>,
+    /// Quiet moments so far.
+    epoch: u64,
     /// The last publication that each subscriber got of each publisher.
     event_order: BTreeMap<(usize, usize), u64>,
     /// Keys with subscribers: the id, and how many sessions hold it.
@@ -89,6 +95,8 @@ impl Oracle {
             by_id: BTreeMap::new(),
             publications: BTreeMap::new(),
             publication_ids: BTreeMap::new(),
+            retained: BTreeMap::new(),
+            epoch: 0,
             event_order: BTreeMap::new(),
             topics: BTreeMap::new(),
             procedures: BTreeMap::new(),

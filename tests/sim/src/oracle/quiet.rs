@@ -29,6 +29,7 @@ impl Oracle {
             }
         }
         self.quiet_calls()?;
+        self.quiet_retained()?;
         for procedure in self.procedures.values_mut() {
             procedure.settle();
         }

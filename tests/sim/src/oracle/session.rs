@@ -9,6 +9,7 @@ use crosspoint_core::message::{Error, Message, RequestKind};
 use crosspoint_core::options::InvokePolicy;
 
 use super::Oracle;
+use super::retained::Ask;
 use crate::broken::{Broken, Check, ensure, found};
 use crate::client::Persona;
 use crate::plan::ROLES;
@@ -41,6 +42,8 @@ pub(super) struct Subscription {
     pub(super) key: Key,
     /// Publications that must still come.
     pub(super) expected: BTreeSet<u64>,
+    /// SUBSCRIBEs that asked for retained events.
+    pub(super) asks: Vec<Ask>,
 }
 
 /// In force: REGISTERED is sent, and neither UNREGISTER has come nor has it been revoked.
@@ -68,6 +71,8 @@ pub(super) enum Asked {
     },
     Subscribe {
         key: Key,
+        /// Set where it asks for retained events: the quiet moments before it.
+        retained: Option<u64>,
     },
     Unsubscribe,
     Register {

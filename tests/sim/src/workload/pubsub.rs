@@ -4,6 +4,7 @@ use bytestring::ByteString;
 use crosspoint_core::ids::{ID_MAX, SessionId, SubscriptionId};
 use crosspoint_core::message::{Message, Publish, Subscribe, Unsubscribe};
 use crosspoint_core::options::{MatchPolicy, PublishOptions, Receivers, SubscribeOptions};
+use crosspoint_core::value::Dict;
 
 use super::Context;
 use crate::client::Link;
@@ -16,6 +17,7 @@ pub(super) fn subscribe(link: &mut Link, context: &mut Context<'_>) -> Message {
         request: context.next_request(link),
         options: SubscribeOptions {
             match_policy,
+            get_retained: context.one_in(3),
             ..SubscribeOptions::default()
         },
         topic: ByteString::from_static(topic),
@@ -47,7 +49,8 @@ pub(super) fn publish(link: &mut Link, context: &mut Context<'_>) -> Message {
         exclude_me: [None, Some(true), Some(false)][context.rng.usize(..3)],
         disclose_me: [None, None, Some(false), Some(true)][context.rng.usize(..4)],
         receivers,
-        ..PublishOptions::default()
+        retain: context.one_in(3),
+        rest: expiry(context),
     };
     Message::Publish(Publish {
         request: context.next_request(link),
@@ -55,6 +58,19 @@ pub(super) fn publish(link: &mut Link, context: &mut Context<'_>) -> Message {
         topic: ByteString::from_static(topic),
         payload: context.payload(),
     })
+}
+
+/// Seldom: how long the event is retained.
+fn expiry(context: &mut Context<'_>) -> Dict {
+    if !context.one_in(8) {
+        return Dict::new();
+    }
+    match context.rng.u32(..8) {
+        0 => Dict::new().with("_expires", "soon"),
+        1 | 2 => Dict::new().with("_expires", 0_u64),
+        3 | 4 => Dict::new().with("_expires", 100_000_u64),
+        _ => Dict::new().with("_expires", context.rng.u64(1..200)),
+    }
 }
 
 fn receivers(context: &mut Context<'_>) -> Receivers {

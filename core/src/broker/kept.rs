@@ -1,0 +1,223 @@
+//! The retained events of one realm, of the topics that one shard owns.
+//!
+//! Invariants: the events of a topic are in the order in which they were retained. Only the first may be for
+//! everybody: such an event replaces all that were there, since nobody would get those any more. Number and bytes
+//! of all events never exceed the shares they were given; what was retained longest ago goes first.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use ahash::RandomState;
+use smallvec::SmallVec;
+
+use super::detached::cost;
+use super::filter::Filter;
+use crate::ids::SessionId;
+use crate::options::MatchPolicy;
+use crate::pattern::relation::{Pattern, literal_head};
+use crate::peer::{Publication, Retained};
+use crate::session::Identity;
+use crate::time::Time;
+
+/// One shard's share of what a realm may retain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    pub(super) events: usize,
+    pub(super) bytes: usize,
+    pub(super) per_topic: usize,
+}
+
+/// Who asks for retained events.
+pub(super) struct Reader<'a> {
+    pub(super) session: SessionId,
+    pub(super) identity: &'a Identity,
+    pub(super) now: Time,
+    pub(super) hasher: &'a RandomState,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    topics: BTreeMap<Arc<str>, SmallVec<[Event; 1]>>,
+    /// Topics by their events' serial numbers.
+    by_age: BTreeMap<u64, Arc<str>>,
+    by_expiry: BTreeMap<(Time, u64), Arc<str>>,
+    bytes: usize,
+    last_serial: u64,
+}
+
+/// A retained event.
+#[derive(Debug)]
+pub(super) struct Event {
+    serial: u64,
+    at: Time,
+    publication: Arc<Publication>,
+    /// The publisher, where it is not to receive its own event.
+    excluded: Option<SessionId>,
+    expires: Option<Time>,
+    bytes: usize,
+}
+
+impl Event {
+    pub(super) fn new(
+        publication: Publication,
+        excluded: Option<SessionId>,
+        (at, expires): (Time, Option<Time>),
+    ) -> Self {
+        Self {
+            serial: 0,
+            at,
+            bytes: cost(&publication),
+            publication: Arc::new(publication),
+            excluded,
+            expires,
+        }
+    }
+
+    fn is_over(&self, now: Time) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
+
+    fn is_for(&self, reader: &Reader<'_>) -> bool {
+        let admits = |lists| Filter::new(lists, reader.hasher).admits(reader.session, reader.identity);
+        self.excluded != Some(reader.session) && self.publication.receivers.as_deref().is_none_or(admits)
+    }
+}
+
+impl Kept {
+    /// The next expiry.
+    pub(super) fn next_expiry(&self) -> Option<Time> {
+        self.by_expiry.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Retains `event`. One that is over already keeps nothing, but replaces what it would have replaced.
+    pub(super) fn put(&mut self, mut event: Event, share: Share) {
+        let topic: Arc<str> = match self.topics.get_key_value(&*event.publication.topic) {
+            Some((topic, _)) => Arc::clone(topic),
+            None => Arc::from(&*event.publication.topic),
+        };
+        if event.publication.receivers.is_none() {
+            self.clear(&topic);
+        }
+        if event.is_over(event.at) || event.bytes > share.bytes {
+            return;
+        }
+        while self
+            .topics
+            .get(&topic)
+            .is_some_and(|events| events.len() >= share.per_topic.max(1))
+        {
+            // The event for everybody stays: it is what most get.
+            let events = &self.topics[&topic];
+            let place = usize::from(events.len() > 1 && events[0].publication.receivers.is_none());
+            let serial = events[place].serial;
+            self.take(&topic, serial);
+        }
+        while self.by_age.len() >= share.events.max(1) || self.bytes + event.bytes > share.bytes {
+            let Some((serial, oldest)) = self.by_age.pop_first() else {
+                break;
+            };
+            self.take(&oldest, serial);
+        }
+        self.last_serial += 1;
+        event.serial = self.last_serial;
+        self.bytes += event.bytes;
+        self.by_age.insert(event.serial, Arc::clone(&topic));
+        if let Some(at) = event.expires {
+            self.by_expiry.insert((at, event.serial), Arc::clone(&topic));
+        }
+        self.topics.entry(topic).or_default().push(event);
+    }
+
+    /// Forgets what is over.
+    pub(super) fn expire(&mut self, now: Time) {
+        while self.next_expiry().is_some_and(|at| at <= now) {
+            if let Some(((_, serial), topic)) = self.by_expiry.pop_first() {
+                self.take(&topic, serial);
+            }
+        }
+    }
+
+    /// The newest event for `reader` of each topic that `pattern` matches: the newest `most` of those, and
+    /// of no more than `bytes` together.
+    pub(super) fn find(
+        &self,
+        pattern: Pattern<'_>,
+        reader: &Reader<'_>,
+        (most, bytes): (usize, usize),
+    ) -> Vec<Retained> {
+        let newest = |events: &SmallVec<[Event; 1]>| {
+            let found = events
+                .iter()
+                .rev()
+                .find(|event| !event.is_over(reader.now) && event.is_for(reader))?;
+            let retained = Retained {
+                at: found.at,
+                publication: Arc::clone(&found.publication),
+            };
+            Some((found.serial, found.bytes, retained))
+        };
+        let head = match pattern.policy {
+            MatchPolicy::Exact => {
+                let found = self.topics.get(pattern.uri).and_then(newest);
+                return found.into_iter().map(|(_, _, retained)| retained).collect();
+            }
+            MatchPolicy::Prefix => pattern.uri,
+            MatchPolicy::Wildcard => literal_head(pattern.uri),
+        };
+        let begin = (Bound::Included(head), Bound::Unbounded);
+        let mut found: Vec<_> = self
+            .topics
+            .range::<str, _>(begin)
+            .take_while(|(topic, _)| topic.starts_with(head))
+            .filter(|(topic, _)| {
+                pattern.covers(Pattern {
+                    policy: MatchPolicy::Exact,
+                    uri: topic,
+                })
+            })
+            .filter_map(|(_, events)| newest(events))
+            .collect();
+        found.sort_unstable_by_key(|(serial, ..)| std::cmp::Reverse(*serial));
+        let mut left = bytes;
+        let fits = |(_, cost, _): &(u64, usize, Retained)| {
+            let is_in = *cost <= left || left == bytes;
+            left = left.saturating_sub(*cost);
+            is_in
+        };
+        found
+            .into_iter()
+            .take(most)
+            .take_while(fits)
+            .map(|(_, _, retained)| retained)
+            .collect()
+    }
+
+    fn clear(&mut self, topic: &Arc<str>) {
+        let events = self.topics.get(topic);
+        let serials: SmallVec<[u64; 4]> = events.into_iter().flatten().map(|event| event.serial).collect();
+        for serial in serials {
+            self.take(topic, serial);
+        }
+    }
+
+    /// Forgets an event of `topic`.
+    fn take(&mut self, topic: &Arc<str>, serial: u64) {
+        self.by_age.remove(&serial);
+        let Some(events) = self.topics.get_mut(topic) else {
+            return;
+        };
+        let Some(place) = events.iter().position(|event| event.serial == serial) else {
+            return;
+        };
+        let event = events.remove(place);
+        if events.is_empty() {
+            self.topics.remove(topic);
+        }
+        self.bytes -= event.bytes;
+        if let Some(at) = event.expires {
+            self.by_expiry.remove(&(at, serial));
+        }
+    }
+}
