@@ -95,6 +95,8 @@ pub struct Limits {
     pub registrations: usize,
     /// Most calls of a session that wait for an answer.
     pub pending_calls: usize,
+    /// Most bytes of further parts of one call that wait for a callee.
+    pub waiting_part_bytes: usize,
     /// From the connection, or the end of the session before, to a HELLO that is accepted.
     pub hello_timeout: Duration,
     /// From the router's GOODBYE to the client's.
@@ -108,6 +110,7 @@ impl Default for Limits {
             subscriptions: 100_000,
             registrations: 100_000,
             pending_calls: 10_000,
+            waiting_part_bytes: 1 << 20,
             hello_timeout: Duration::from_secs(10),
             goodbye_timeout: Duration::from_secs(2),
         }

@@ -4,6 +4,8 @@
 pub const CANCELED: &str = "wamp.error.canceled";
 pub const DISCLOSE_ME_DISALLOWED: &str = "wamp.error.option_disallowed.disclose_me";
 pub const INVALID_ARGUMENT: &str = "wamp.error.invalid_argument";
+/// The callee lacks what a call needs.
+pub const FEATURE_NOT_SUPPORTED: &str = "wamp.error.feature_not_supported";
 pub const INVALID_URI: &str = "wamp.error.invalid_uri";
 /// Not in the specification: a limit of `config::Limits` is reached.
 pub const LIMIT_EXCEEDED: &str = "crosspoint.error.limit_exceeded";

@@ -12,6 +12,18 @@ pub struct ClientFeatures {
     pub call_timeout: bool,
     /// The callee can send several results.
     pub progressive_call_results: bool,
+    /// The callee takes calls whose arguments come in parts.
+    pub progressive_call_invocations: bool,
+    /// The caller may send its arguments in parts.
+    pub calls_progressively: bool,
+    /// The callee's errors of this one kind send a call on to another callee.
+    pub call_reroute: bool,
+    /// The publisher may use payload passthru mode.
+    pub publisher_passthru: bool,
+    /// The caller understands payload passthru mode.
+    pub caller_passthru: bool,
+    /// The callee understands payload passthru mode.
+    pub callee_passthru: bool,
     /// The callee wants to be told when the router takes a registration back.
     pub registration_revocation: bool,
 }
@@ -61,15 +73,19 @@ impl ClientFeatures {
                     "HELLO.Details.roles.{role}.features.{name}: expected a bool"
                 ));
             };
-            if role == "callee" {
-                match &**name {
-                    // The specification spells it with two l in one place: both are read.
-                    "call_canceling" | "call_cancelling" => self.call_canceling |= on,
-                    "call_timeout" => self.call_timeout = *on,
-                    "progressive_call_results" => self.progressive_call_results = *on,
-                    "registration_revocation" => self.registration_revocation = *on,
-                    _ => {}
-                }
+            match (role, &**name) {
+                // The specification spells it with two l in one place: both are read.
+                ("callee", "call_canceling" | "call_cancelling") => self.call_canceling |= on,
+                ("callee", "call_reroute") => self.call_reroute = *on,
+                ("callee", "call_timeout") => self.call_timeout = *on,
+                ("callee", "payload_passthru_mode") => self.callee_passthru = *on,
+                ("callee", "progressive_call_invocations") => self.progressive_call_invocations = *on,
+                ("callee", "progressive_call_results") => self.progressive_call_results = *on,
+                ("callee", "registration_revocation") => self.registration_revocation = *on,
+                ("caller", "payload_passthru_mode") => self.caller_passthru = *on,
+                ("caller", "progressive_call_invocations") => self.calls_progressively = *on,
+                ("publisher", "payload_passthru_mode") => self.publisher_passthru = *on,
+                _ => {}
             }
         }
         Ok(())
@@ -77,20 +93,27 @@ impl ClientFeatures {
 }
 
 /// What the broker of this router can do.
-pub const BROKER_FEATURES: [&str; 5] = [
+pub const BROKER_FEATURES: &[&str] = &[
     "event_retention",
     "pattern_based_subscription",
+    "payload_encryption_cryptobox",
+    "payload_passthru_mode",
+    "payload_transparency",
     "publisher_exclusion",
     "publisher_identification",
     "subscriber_blackwhite_listing",
 ];
 
 /// What the dealer of this router can do.
-pub const DEALER_FEATURES: [&str; 7] = [
+pub const DEALER_FEATURES: &[&str] = &[
     "call_canceling",
     "call_timeout",
     "caller_identification",
     "pattern_based_registration",
+    "payload_encryption_cryptobox",
+    "payload_passthru_mode",
+    "payload_transparency",
+    "progressive_call_invocations",
     "progressive_call_results",
     "registration_revocation",
     "shared_registration",
@@ -107,8 +130,8 @@ pub fn router_roles() -> Dict {
         Dict::new().with("features", Dict(features))
     };
     Dict::new()
-        .with("broker", role(&BROKER_FEATURES))
-        .with("dealer", role(&DEALER_FEATURES))
+        .with("broker", role(BROKER_FEATURES))
+        .with("dealer", role(DEALER_FEATURES))
 }
 
 #[cfg(test)]

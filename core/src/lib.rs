@@ -16,6 +16,7 @@ pub mod features;
 pub mod ids;
 mod key_hash;
 mod lazy_map;
+mod lazy_queue;
 pub mod message;
 pub mod options;
 pub mod pattern;

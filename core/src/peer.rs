@@ -97,12 +97,14 @@ pub enum PeerMessage {
         /// Set where a shard waits for all to know.
         grant: Option<Grant>,
     },
-    /// From the key's owner to a callee's shard: `callee` lost its registration to another session.
+    /// From the key's owner to a callee's shard: `callee` lost its registration.
     Revoked {
         /// The registration.
         registration: RegistrationId,
         /// The callee.
         callee: SessionRef,
+        /// Why.
+        why: Revocation,
     },
     /// To the shard that waits for `token`: the announcement is known here.
     Ack {
@@ -238,6 +240,16 @@ pub struct RegisterRequest {
     pub token: Token,
 }
 
+/// Why a callee loses its registration.
+#[derive(Clone, Debug)]
+pub enum Revocation {
+    /// Another session took it over, of which the callee hears whatever it announced.
+    TakenOver,
+    /// Somebody who may has decided so; with the reason, a URI. The callee hears of it if it announced
+    /// `registration_revocation`.
+    Removed(ByteString),
+}
+
 /// A call on its way to its callee.
 #[derive(Clone, Debug)]
 pub struct Invoke {
@@ -263,8 +275,37 @@ pub struct Invoke {
     pub timeout: Option<u64>,
     /// Keys of payload passthru, for INVOCATION.Details.
     pub rest: Dict,
+    /// Which of the parts of its call.
+    pub part: Part,
     /// The arguments.
     pub payload: Payload,
+}
+
+/// Which part of a call: most calls have one. Those of one call take the same way, and come back by it, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The only one.
+    Whole,
+    /// More follow.
+    First,
+    /// Neither the first nor the last.
+    Next,
+    /// The last of several.
+    Last,
+}
+
+impl Part {
+    /// Whether it begins its call.
+    #[must_use]
+    pub fn is_first(self) -> bool {
+        matches!(self, Self::Whole | Self::First)
+    }
+
+    /// Whether another one follows: CALL.Options.progress, and INVOCATION.Details.progress.
+    #[must_use]
+    pub fn is_followed(self) -> bool {
+        matches!(self, Self::First | Self::Next)
+    }
 }
 
 /// An answer on its way to the caller.

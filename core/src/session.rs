@@ -3,7 +3,6 @@
 //! Invariants: a [`Session`] exists only behind an accepted HELLO; it is taken out of its connection before its
 //! resources are given up, so nothing is delivered to a session that has ended.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -16,6 +15,7 @@ use crate::ids::{
     CallKey, ConnKey, RealmId, RegistrationId, RequestId, SessionId, SessionRef, SubscriptionId,
 };
 use crate::lazy_map::LazyMap;
+use crate::lazy_queue::LazyQueue;
 use crate::peer::{Invoke, Key};
 use crate::small_set::SmallSet;
 use crate::table::Table;
@@ -67,8 +67,11 @@ pub(crate) struct Session {
     pub(crate) registrations: LazyMap<RegistrationId, Registration>,
     /// How many REGISTERs wait for their grant.
     pub(crate) registering: u32,
-    /// Slots of the calls of this session that wait for an answer.
+    /// The calls of this session that wait for an answer; and those that ended before the client could know, and
+    /// sent the last part of their arguments. The keys of these name no call any more.
     pub(crate) calls: LazyMap<RequestId, CallKey>,
+    /// How many of `calls` have ended.
+    pub(crate) ended_calls: u32,
     pub(crate) work: Work,
 }
 
@@ -88,7 +91,7 @@ pub(crate) struct Work {
     by_call: LazyMap<CallKey, u64>,
     /// Calls that arrived before REGISTERED could be sent, and all that came behind them, so that one
     /// caller's calls keep their order.
-    pub(crate) held: VecDeque<Box<Invoke>>,
+    pub(crate) held: LazyQueue<Box<Invoke>>,
 }
 
 /// An invocation that is not yet answered.
@@ -118,6 +121,7 @@ impl Session {
             registrations: LazyMap::default(),
             registering: 0,
             calls: LazyMap::default(),
+            ended_calls: 0,
             work: Work::default(),
         }
     }
@@ -142,6 +146,11 @@ impl Work {
         self.invocations.get(&request)
     }
 
+    /// The id of the open invocation of `call`.
+    pub(crate) fn request_of(&self, call: CallKey) -> Option<u64> {
+        self.by_call.get(&call).copied()
+    }
+
     /// The invocation of `call`, with its id.
     pub(crate) fn invocation_of(&mut self, call: CallKey) -> Option<(u64, &mut Invocation)> {
         let request = *self.by_call.get(&call)?;
@@ -149,7 +158,7 @@ impl Work {
     }
 
     /// All that is not yet answered or not yet begun, in its order.
-    pub(crate) fn into_open(self) -> (VecDeque<Box<Invoke>>, Vec<(u64, Invocation)>) {
+    pub(crate) fn into_open(self) -> (LazyQueue<Box<Invoke>>, Vec<(u64, Invocation)>) {
         (self.held, self.invocations.into_sorted())
     }
 

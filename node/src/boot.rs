@@ -162,6 +162,7 @@ fn session_limits(limits: &config::Limits) -> core::Limits {
         subscriptions: limits.subscriptions_per_session,
         registrations: limits.registrations_per_session,
         pending_calls: limits.pending_calls_per_session,
+        waiting_part_bytes: limits.waiting_bytes_per_call,
         hello_timeout: limits.handshake_timeout,
         ..core::Limits::default()
     }

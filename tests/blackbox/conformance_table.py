@@ -30,6 +30,8 @@ GROUPS = {
     "SR": "Shared registrations",
     "CI": "Who calls",
     "PC": "Progressive call results",
+    "PG": "Progressive call invocations",
+    "PT": "Payload passthru mode",
     "CC": "Cancelling calls",
     "CT": "Call timeouts",
     "AZ": "Authorisation",

@@ -14,19 +14,28 @@ use crate::ids::{ConnKey, PublicationId, SessionId, ShardSet, SubscriptionId};
 use crate::message::{Event, Message, Publish, Published, RequestKind};
 use crate::options::{EventDetails, MatchPolicy, Receivers};
 use crate::peer::{Disclosed, PeerMessage, Publication};
-use crate::router::{Refusal, Router, invalid_uri, passthru};
+use crate::router::{Refusal, Router, invalid_uri, is_passthru, passthru};
 use crate::session::Conns;
 use crate::session_id::Location;
 use crate::uri::is_reserved;
 
 impl Router {
     pub(crate) fn publish(&mut self, conn: ConnKey, publish: Publish, fx: &mut Effects) {
+        if is_passthru(&publish.options.rest) && !self.may_publish_passthru(conn) {
+            let text = "PUBLISH.Options: the publisher did not announce payload_passthru_mode";
+            return self.violate(conn, text, fx);
+        }
         let (request, acknowledge) = (publish.request, publish.options.acknowledge);
         match self.try_publish(conn, publish, fx) {
             Err(refusal) if acknowledge => self.refuse(conn, (RequestKind::Publish, request), refusal, fx),
             // Without acknowledgement a publisher hears nothing, good or bad.
             Err(_) | Ok(()) => {}
         }
+    }
+
+    fn may_publish_passthru(&self, conn: ConnKey) -> bool {
+        let session = self.conns.session(conn);
+        session.is_some_and(|session| session.features.publisher_passthru)
     }
 
     fn try_publish(&mut self, conn: ConnKey, publish: Publish, fx: &mut Effects) -> Result<(), Refusal> {

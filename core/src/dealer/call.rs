@@ -1,22 +1,22 @@
-//! CALL: from the caller to the callee's shard, and the answer back to the caller.
+//! CALL: from the caller to the callee's shard.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::calls::{CallState, Tried};
-use super::{Callee, Procedure};
+use super::Callee;
+use super::calls::CallState;
+use super::choose::Choice;
+use super::parts::Parts;
 use crate::authorize::Action;
 use crate::effect::Effects;
 use crate::error_uri as uri;
-use crate::ids::{CallKey, ConnKey, RealmId, RequestId};
-use crate::message::{Call, CallResult, Error, Message, RequestKind};
-use crate::options::{CallOptions, InvokePolicy, MatchPolicy, ResultDetails};
-use crate::peer::{Disclosed, Invoke, Outcome, PeerMessage, Reply};
-use crate::router::{Refusal, Router, invalid_uri, passthru};
+use crate::ids::{CallKey, ConnKey};
+use crate::message::{Call, RequestKind};
+use crate::options::{CallOptions, MatchPolicy};
+use crate::peer::{Disclosed, Invoke, Part, PeerMessage};
+use crate::router::{Refusal, Router, invalid_uri, is_passthru, passthru};
 use crate::session::Session;
 use crate::timers::Timer;
 
@@ -25,19 +25,23 @@ impl Router {
         let Some(session) = self.conns.session(conn) else {
             return;
         };
-        if call.options.progress {
-            return self.violate(
-                conn,
-                "CALL.Options.progress: this router does not offer progressive calls",
-                fx,
-            );
+        if let Some(key) = session.calls.get(&call.request) {
+            return self.further_call(conn, *key, call, fx);
         }
-        if session.calls.contains_key(&call.request) {
-            return self.violate(conn, "CALL.Request is that of a call in progress", fx);
+        let (request, is_followed) = (call.request, call.options.progress);
+        if is_followed && !session.features.calls_progressively {
+            let text = "CALL.Options.progress: the caller did not announce progressive_call_invocations";
+            return self.violate(conn, text, fx);
         }
-        let request = call.request;
+        if is_passthru(&call.options.rest) && !session.features.caller_passthru {
+            let text = "CALL.Options: the caller did not announce payload_passthru_mode";
+            return self.violate(conn, text, fx);
+        }
         if let Err(refusal) = self.try_call(conn, call, fx) {
             self.refuse(conn, (RequestKind::Call, request), refusal, fx);
+            if is_followed {
+                self.expect_further_calls(conn, request);
+            }
         }
     }
 
@@ -53,6 +57,7 @@ impl Router {
         let CallOptions {
             timeout,
             receive_progress,
+            progress,
             rest,
             ..
         } = call.options;
@@ -66,6 +71,7 @@ impl Router {
             deadline: None,
             killed: false,
             tried: SmallVec::new(),
+            parts: progress.then(|| Box::new(Parts::new(call.procedure.clone()))),
         };
         let key = self.calls.insert(self.me, state);
         if let Some(session) = self.conns.session_mut(conn) {
@@ -83,6 +89,7 @@ impl Router {
             receive_progress: false,
             timeout: None,
             rest: passthru(rest),
+            part: if progress { Part::First } else { Part::Whole },
             payload: call.payload,
         };
         self.send_call(key, invoke, &choice, fx);
@@ -110,25 +117,11 @@ impl Router {
             ));
         }
         let limit = self.config.limits.pending_calls;
-        if session.calls.len() >= limit {
+        if session.calls.len() - session.ended_calls as usize >= limit {
             let message = format!("a session may wait for {limit} calls");
             return Err(Refusal::new(uri::LIMIT_EXCEEDED, message));
         }
         Ok(asks_to_be_disclosed || decision.disclose)
-    }
-
-    /// The callee of a call: the best registration that has one which was not tried yet.
-    fn choose_callee(&mut self, realm: RealmId, procedure: &str, tried: &[Tried]) -> Option<Choice> {
-        let random = self.rng.usize(..);
-        let procedures = &self.realms[realm.0 as usize].dealer.procedures;
-        let found = procedures.visit(procedure, |found| match pick(found.value, random, tried) {
-            Some(callee) => ControlFlow::Break(Choice {
-                callee,
-                procedure: Arc::clone(found.value),
-            }),
-            None => ControlFlow::Continue(()),
-        });
-        found.break_value()
     }
 
     /// Fills in what depends on the callee, starts the clock and posts the call.
@@ -138,6 +131,10 @@ impl Router {
         let Some(call) = self.calls.get_mut(key) else {
             return;
         };
+        if let Some(error) = lacks(callee, &invoke) {
+            self.fail_call(key, error, fx);
+            return;
+        }
         let progress = callee.features.progressive_call_results && callee.features.call_canceling;
         invoke.callee = callee.session;
         invoke.registration = procedure.registration;
@@ -164,6 +161,9 @@ impl Router {
                 session: session.id,
                 identity: Arc::clone(&session.identity),
             });
+        if invoke.part == Part::First {
+            self.first_part_sent(&invoke);
+        }
         self.post(callee.session.shard, PeerMessage::Invoke(Box::new(invoke)), fx);
     }
 
@@ -172,117 +172,39 @@ impl Router {
         let Some(call) = self.calls.get_mut(invoke.call) else {
             return;
         };
+        let invoke = match &mut call.parts {
+            Some(parts) => match parts.came_back(invoke) {
+                Some(first) => first,
+                None => return,
+            },
+            None => invoke,
+        };
+        let key = invoke.call;
         if call.killed {
-            return self.fail_call(invoke.call, uri::CANCELED, fx);
+            self.fail_call(key, uri::CANCELED, fx);
+            return;
         }
         call.tried.push((invoke.registration, invoke.callee));
         let tried = call.tried.clone();
         match self.choose_callee(invoke.realm, &invoke.procedure, &tried) {
-            Some(choice) => self.send_call(invoke.call, invoke, &choice, fx),
-            None => self.fail_call(invoke.call, uri::NO_SUCH_PROCEDURE, fx),
-        }
-    }
-
-    /// A callee answered; the call may have ended otherwise in the meantime.
-    pub(crate) fn replied(&mut self, reply: Reply, fx: &mut Effects) {
-        let Some((caller, request)) = self.calls.get(reply.call).map(|call| (call.caller, call.request))
-        else {
-            return;
-        };
-        let message = match reply.outcome {
-            Outcome::Progress => {
-                self.extend_timeout(reply.call);
-                let details = ResultDetails {
-                    progress: true,
-                    rest: reply.rest,
-                };
-                Message::Result(CallResult {
-                    request,
-                    details,
-                    payload: reply.payload,
-                })
+            Some(choice) => {
+                self.send_call(key, invoke, &choice, fx);
+                self.send_waiting_parts(key, fx);
             }
-            Outcome::Result => {
-                self.finish_call(reply.call);
-                let details = ResultDetails {
-                    progress: false,
-                    rest: reply.rest,
-                };
-                Message::Result(CallResult {
-                    request,
-                    details,
-                    payload: reply.payload,
-                })
-            }
-            Outcome::Error(error) => {
-                self.finish_call(reply.call);
-                let (kind, details, payload) = (RequestKind::Call, reply.rest, reply.payload);
-                Message::Error(Error {
-                    kind,
-                    request,
-                    details,
-                    error,
-                    payload,
-                })
-            }
-        };
-        fx.send(caller, message);
-    }
-
-    /// With progressive results the time limit holds between one and the next.
-    fn extend_timeout(&mut self, key: CallKey) {
-        let now = self.now;
-        if let Some(call) = self.calls.get_mut(key)
-            && let (Some(millis), Some(_)) = (call.timeout, call.deadline)
-        {
-            // The timer that is set will find the later deadline and set itself anew.
-            call.deadline = Some(now.after(Duration::from_millis(millis)));
-        }
-    }
-
-    /// Forgets a call; its caller gets its answer from whoever calls this.
-    pub(super) fn finish_call(&mut self, key: CallKey) -> Option<(ConnKey, RequestId, Callee)> {
-        let call = self.calls.remove(key)?;
-        if let Some(session) = self.conns.session_mut(call.caller) {
-            session.calls.remove(&call.request);
-        }
-        Some((call.caller, call.request, call.callee))
-    }
-
-    /// Ends a call by an error of the router's own.
-    pub(super) fn fail_call(&mut self, key: CallKey, error: &'static str, fx: &mut Effects) {
-        if let Some((caller, request, _)) = self.finish_call(key) {
-            self.refuse(caller, (RequestKind::Call, request), Refusal::new(error, ""), fx);
+            None => drop(self.fail_call(key, uri::NO_SUCH_PROCEDURE, fx)),
         }
     }
 }
 
-/// A callee and the registration by which it was found.
-struct Choice {
-    callee: Callee,
-    procedure: Arc<Procedure>,
+/// What a callee would have had to announce to get this call.
+fn lacks(callee: &Callee, invoke: &Invoke) -> Option<&'static str> {
+    let features = callee.features;
+    let takes_parts = features.progressive_call_invocations && features.call_canceling;
+    let lacks_parts = invoke.part == Part::First && !takes_parts;
+    let lacks_passthru = is_passthru(&invoke.rest) && !features.callee_passthru;
+    (lacks_parts || lacks_passthru).then_some(uri::FEATURE_NOT_SUPPORTED)
 }
 
 fn no_such_procedure() -> Refusal {
     Refusal::new(uri::NO_SUCH_PROCEDURE, "")
-}
-
-/// One callee of `procedure` by its policy; never one of `tried`.
-fn pick(procedure: &Procedure, random: usize, tried: &[Tried]) -> Option<Callee> {
-    let callees = &procedure.callees;
-    let start = match procedure.invoke {
-        InvokePolicy::Single | InvokePolicy::First => 0,
-        InvokePolicy::Last => callees.len().checked_sub(1)?,
-        InvokePolicy::RoundRobin => procedure.turn.fetch_add(1, Ordering::Relaxed) % callees.len().max(1),
-        InvokePolicy::Random => random % callees.len().max(1),
-    };
-    let step = |distance: usize| match procedure.invoke {
-        // The next older one.
-        InvokePolicy::Last => start.checked_sub(distance),
-        _ => Some((start + distance) % callees.len()),
-    };
-    let order = (0..callees.len()).filter_map(step).map(|index| callees[index]);
-    order
-        .into_iter()
-        .find(|callee| !tried.contains(&(procedure.registration, callee.session)))
 }

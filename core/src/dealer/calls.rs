@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::Callee;
+use super::parts::Parts;
 use crate::ids::{CallKey, ConnKey, RegistrationId, RequestId, SessionRef, ShardId};
 use crate::table::Table;
 use crate::time::Time;
@@ -24,10 +25,19 @@ pub(super) struct CallState {
     pub(super) killed: bool,
     /// Callees that turned out to be gone.
     pub(super) tried: SmallVec<[Tried; 1]>,
+    /// Set where the arguments come in parts.
+    pub(super) parts: Option<Box<Parts>>,
 }
 
 /// A callee that does not serve a registration any more; it may still serve the call by another.
 pub(super) type Tried = (RegistrationId, SessionRef);
+
+/// The key of a call that was refused before it had one: names none.
+pub(super) const NO_CALL: CallKey = CallKey {
+    shard: ShardId(u16::MAX),
+    slot: u32::MAX,
+    generation: u32::MAX,
+};
 
 /// All calls of one shard.
 #[derive(Debug, Default)]

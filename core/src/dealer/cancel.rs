@@ -57,13 +57,19 @@ impl Router {
     /// The caller's session ended: its callees may stop working.
     pub(crate) fn end_calls(&mut self, calls: LazyMap<RequestId, CallKey>, fx: &mut Effects) {
         for (_, key) in calls.into_sorted() {
-            if let Some((_, _, callee)) = self.finish_call(key) {
-                self.post_cancel(key, callee.session, CancelMode::KillNoWait, uri::CANCELED, fx);
+            if let Some(call) = self.finish_call(key) {
+                self.post_cancel(
+                    key,
+                    call.callee.session,
+                    CancelMode::KillNoWait,
+                    uri::CANCELED,
+                    fx,
+                );
             }
         }
     }
 
-    fn post_cancel(
+    pub(super) fn post_cancel(
         &mut self,
         call: CallKey,
         callee: SessionRef,
@@ -95,9 +101,12 @@ impl Router {
         let Some(session) = self.conns.same_session_mut(callee) else {
             return;
         };
-        if let Some(place) = session.work.held.iter().position(|invoke| invoke.call == call) {
-            return self.drop_held(callee, place, mode, fx);
+        if session.work.held.iter().any(|invoke| invoke.call == call) {
+            self.drop_held(callee, call, mode, fx);
         }
+        let Some(session) = self.conns.same_session_mut(callee) else {
+            return;
+        };
         let work = &mut session.work;
         let Some((request, invocation)) = work.invocation_of(call) else {
             return;
@@ -117,13 +126,17 @@ impl Router {
         fx.send(callee.conn, Message::Interrupt(interrupt));
     }
 
-    /// A call that its callee has not seen is cancelled: with mode kill the caller still waits for an answer.
-    fn drop_held(&mut self, callee: SessionRef, place: usize, mode: CancelMode, fx: &mut Effects) {
+    /// A call that its callee has not seen, or not all of it, is cancelled: with mode kill the caller still waits
+    /// for an answer.
+    fn drop_held(&mut self, callee: SessionRef, call: CallKey, mode: CancelMode, fx: &mut Effects) {
         let Some(session) = self.conns.same_session_mut(callee) else {
             return;
         };
-        if let (Some(invoke), CancelMode::Kill) = (session.work.held.remove(place), mode) {
-            self.post(invoke.call.shard, PeerMessage::Bounce(invoke), fx);
+        let dropped = session.work.held.take_out(|invoke| invoke.call == call);
+        if mode == CancelMode::Kill {
+            for invoke in dropped.into_iter().filter(|invoke| invoke.part.is_first()) {
+                self.post(invoke.call.shard, PeerMessage::Bounce(invoke), fx);
+            }
         }
         self.release_held(callee, fx);
     }

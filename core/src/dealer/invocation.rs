@@ -9,7 +9,7 @@ use crate::message::{Error, Invocation as InvocationMessage, Message, RequestKin
 use crate::options::{InvocationDetails, MatchPolicy};
 use crate::payload::Payload;
 use crate::peer::{Invoke, Outcome, PeerMessage, Reply};
-use crate::router::{Router, passthru};
+use crate::router::{Router, is_passthru, passthru};
 use crate::session::{Invocation, Session, Work};
 use crate::uri::{UriCheck, is_valid};
 use crate::value::Dict;
@@ -37,8 +37,9 @@ impl Router {
     fn put(&mut self, place: Place, invoke: Box<Invoke>, fx: &mut Effects) {
         match (place, self.conns.same_session_mut(invoke.callee)) {
             (Place::Deliver, Some(session)) => {
-                let message = invocation(session, *invoke, &self.hasher);
-                fx.send(message.0, message.1);
+                if let Some((conn, message)) = invocation(session, *invoke, &self.hasher) {
+                    fx.send(conn, message);
+                }
             }
             (Place::Hold, Some(session)) => session.work.held.push_back(invoke),
             (Place::Bounce, _) | (_, None) => self.bounce(invoke, fx),
@@ -66,6 +67,10 @@ impl Router {
     }
 
     pub(crate) fn yielded(&mut self, conn: ConnKey, answer: Yield, fx: &mut Effects) {
+        if is_passthru(&answer.options.rest) && !self.may_pass_through(conn) {
+            let text = "YIELD.Options: the callee did not announce payload_passthru_mode";
+            return self.violate(conn, text, fx);
+        }
         let Some(invocation) = self.open_invocation(conn, answer.request, "YIELD", fx) else {
             return;
         };
@@ -102,6 +107,10 @@ impl Router {
         if !is_valid(UriCheck::Loose, MatchPolicy::Exact, &error.error) {
             return self.violate(conn, "ERROR.Error is no valid URI", fx);
         }
+        if is_passthru(&error.details) && !self.may_pass_through(conn) {
+            let text = "ERROR.Details: the callee did not announce payload_passthru_mode";
+            return self.violate(conn, text, fx);
+        }
         let Some(invocation) = self.open_invocation(conn, error.request, "ERROR", fx) else {
             return;
         };
@@ -118,6 +127,11 @@ impl Router {
             },
             fx,
         );
+    }
+
+    fn may_pass_through(&self, conn: ConnKey) -> bool {
+        let session = self.conns.session(conn);
+        session.is_some_and(|session| session.features.callee_passthru)
     }
 
     /// The invocation that an answer is for. Late answers find none; an id that was never given out is a
@@ -165,6 +179,11 @@ impl Router {
 }
 
 fn place(session: &Session, invoke: &Invoke) -> Place {
+    if !invoke.part.is_first() {
+        // Where the first part is not open, it went back or is answered; the caller's shard knows which.
+        let is_open = session.work.request_of(invoke.call).is_some();
+        return if is_open { Place::Deliver } else { Place::Bounce };
+    }
     let held = session.registrations.get(&invoke.registration);
     if held.is_some_and(|held| held.incarnation == invoke.incarnation) {
         Place::Deliver
@@ -175,14 +194,18 @@ fn place(session: &Session, invoke: &Invoke) -> Place {
     }
 }
 
-/// Opens an invocation in the callee's session.
-fn invocation(session: &mut Session, invoke: Invoke, hasher: &RandomState) -> (ConnKey, Message) {
-    let open = Invocation {
-        call: invoke.call,
-        receive_progress: invoke.receive_progress,
-        interrupted: false,
+/// The INVOCATION for a call, which opens in the callee's session, or for a further part of one that is open.
+fn invocation(session: &mut Session, invoke: Invoke, hasher: &RandomState) -> Option<(ConnKey, Message)> {
+    let request = if invoke.part.is_first() {
+        let open = Invocation {
+            call: invoke.call,
+            receive_progress: invoke.receive_progress,
+            interrupted: false,
+        };
+        session.work.open(open, hasher)
+    } else {
+        session.work.request_of(invoke.call)?
     };
-    let request = session.work.open(open, hasher);
     let caller = invoke.caller;
     let details = InvocationDetails {
         caller: caller.as_ref().map(|caller| caller.session),
@@ -192,7 +215,7 @@ fn invocation(session: &mut Session, invoke: Invoke, hasher: &RandomState) -> (C
         trustlevel: None,
         timeout: invoke.timeout,
         receive_progress: invoke.receive_progress,
-        progress: false,
+        progress: invoke.part.is_followed(),
         rest: invoke.rest,
     };
     let (request, registration) = (RequestId(request), invoke.registration);
@@ -202,5 +225,5 @@ fn invocation(session: &mut Session, invoke: Invoke, hasher: &RandomState) -> (C
         details,
         payload: invoke.payload,
     };
-    (invoke.callee.conn, Message::Invocation(message))
+    Some((invoke.callee.conn, Message::Invocation(message)))
 }

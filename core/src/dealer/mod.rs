@@ -12,9 +12,12 @@
 mod call;
 mod calls;
 mod cancel;
+mod choose;
 mod invocation;
 mod owner;
+mod parts;
 mod register;
+mod replies;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use bytestring::ByteString;
+
 use super::{Callee, Dealer, Incarnation, Procedure};
 use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{RegistrationId, SessionRef};
 use crate::options::InvokePolicy;
 use crate::pattern::PatternMap;
-use crate::peer::{Grant, Key, PeerMessage, RegisterRequest, Token};
+use crate::peer::{Grant, Key, PeerMessage, RegisterRequest, Revocation, Token};
 use crate::router::Router;
 
 impl Router {
@@ -37,7 +39,13 @@ impl Router {
             Some(old) if force => {
                 for callee in &old.callees {
                     let (registration, callee) = (old.registration, callee.session);
-                    self.post(callee.shard, PeerMessage::Revoked { registration, callee }, fx);
+                    let why = Revocation::TakenOver;
+                    let revoked = PeerMessage::Revoked {
+                        registration,
+                        callee,
+                        why,
+                    };
+                    self.post(callee.shard, revoked, fx);
                 }
                 self.new_procedure(key, invoke, callee, Some(old.registration))
             }
@@ -121,6 +129,29 @@ impl Router {
             }),
         };
         self.announce(procedure, grant, fx);
+    }
+
+    /// Takes a registration of its key's owner away from one callee. Whether it had it.
+    pub fn own_revoke(
+        &mut self,
+        key: &Key,
+        (registration, callee): (RegistrationId, SessionRef),
+        reason: ByteString,
+        fx: &mut Effects,
+    ) -> bool {
+        let held = self.realm(key.realm).dealer.owned.get(key.policy, &key.uri);
+        if !held.is_some_and(|held| held.registration == registration && serves(held, callee)) {
+            return false;
+        }
+        let why = Revocation::Removed(reason);
+        let revoked = PeerMessage::Revoked {
+            registration,
+            callee,
+            why,
+        };
+        self.post(callee.shard, revoked, fx);
+        self.own_unregister(key, (registration, callee), None, fx);
+        true
     }
 
     /// Takes a change in, and makes it known to all shards.

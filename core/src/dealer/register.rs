@@ -12,7 +12,7 @@ use crate::error_uri as uri;
 use crate::ids::{ConnKey, RegistrationId, RequestId, SessionRef, ShardId};
 use crate::lazy_map::LazyMap;
 use crate::message::{Message, Register, Registered, RequestKind, Unregister, Unregistered};
-use crate::peer::{Grant, Key, PeerMessage, RegisterRequest, Token};
+use crate::peer::{Grant, Key, PeerMessage, RegisterRequest, Revocation, Token};
 use crate::router::{Pending, PendingRegister, Refusal, Router, invalid_uri};
 use crate::session::Registration;
 use crate::uri::is_reserved;
@@ -92,7 +92,7 @@ impl Router {
             request: register.request,
             key: key.clone(),
             registration: None,
-            revoked: false,
+            revoked: None,
             given_up: SmallVec::new(),
             waiting_for: self.shards,
         };
@@ -165,8 +165,8 @@ impl Router {
                 registration,
             }),
         );
-        if revoked {
-            self.take_back(registration, callee, fx);
+        if let Some(why) = revoked {
+            self.take_back(registration, callee, &why, fx);
         }
         self.release_held(callee, fx);
     }
@@ -261,36 +261,56 @@ impl Router {
         }
     }
 
-    /// Another session took a registration over by force.
-    pub(crate) fn revoked(&mut self, registration: RegistrationId, callee: SessionRef, fx: &mut Effects) {
+    /// Another session took a registration over by force, or somebody had it removed.
+    pub(crate) fn revoked(
+        &mut self,
+        registration: RegistrationId,
+        callee: SessionRef,
+        why: &Revocation,
+        fx: &mut Effects,
+    ) {
         let Some(session) = self.conns.same_session_mut(callee) else {
             return;
         };
         if session.registering > 0 {
             // Lost before the grant is complete: REGISTERED comes first all the same.
             for pending in self.pending_registers(callee) {
-                pending.revoked |= pending.registration.is_some_and(|(id, _)| id == registration);
+                if pending.registration.is_some_and(|(id, _)| id == registration) {
+                    pending.revoked = Some(why.clone());
+                }
             }
         }
-        self.take_back(registration, callee, fx);
+        self.take_back(registration, callee, why, fx);
     }
 
     /// Tells a callee that it does not serve a registration any more, if it still does.
-    fn take_back(&mut self, registration: RegistrationId, callee: SessionRef, fx: &mut Effects) {
+    fn take_back(
+        &mut self,
+        registration: RegistrationId,
+        callee: SessionRef,
+        why: &Revocation,
+        fx: &mut Effects,
+    ) {
         let Some(session) = self.conns.same_session_mut(callee) else {
             return;
         };
         if session.registrations.remove(&registration).is_none() {
             return;
         }
-        let details = Dict::new()
-            .with("registration", registration.0)
-            .with("reason", uri::UNREGISTERED);
-        let message = Unregistered {
-            request: RequestId(0),
-            details: Some(details),
+        let reason = match why {
+            Revocation::TakenOver => Some(uri::UNREGISTERED),
+            Revocation::Removed(reason) => session.features.registration_revocation.then_some(&**reason),
         };
-        fx.send(callee.conn, Message::Unregistered(message));
+        if let Some(reason) = reason {
+            let details = Dict::new()
+                .with("registration", registration.0)
+                .with("reason", reason);
+            let message = Unregistered {
+                request: RequestId(0),
+                details: Some(details),
+            };
+            fx.send(callee.conn, Message::Unregistered(message));
+        }
         self.release_held(callee, fx);
     }
 

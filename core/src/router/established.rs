@@ -33,7 +33,7 @@ impl Refusal {
 impl Router {
     pub(super) fn in_session(&mut self, conn: ConnKey, message: Message, fx: &mut Effects) {
         if let Some(request) = sequential_request(&message)
-            && !self.is_in_sequence(conn, request)
+            && !self.is_in_sequence(conn, request, matches!(message, Message::Call(_)))
         {
             let text = format!("request id {request} is not the one after the last, as this realm demands");
             return self.violate(conn, &text, fx);
@@ -74,8 +74,9 @@ impl Router {
         }
     }
 
-    /// Whether a request id is the one that follows the last, where the realm wants that.
-    fn is_in_sequence(&mut self, conn: ConnKey, request: RequestId) -> bool {
+    /// Whether a request id is the one that follows the last, where the realm wants that. Further parts of a call
+    /// have the id of the first.
+    fn is_in_sequence(&mut self, conn: ConnKey, request: RequestId, is_call: bool) -> bool {
         let Some(realm) = self.conns.session(conn).map(|session| session.realm) else {
             return true;
         };
@@ -85,6 +86,9 @@ impl Router {
         let Some(session) = self.conns.session_mut(conn) else {
             return true;
         };
+        if is_call && session.calls.contains_key(&request) {
+            return true;
+        }
         let expected = if session.last_request == ID_MAX {
             1
         } else {
@@ -137,6 +141,11 @@ pub(crate) fn passthru(rest: Dict) -> Dict {
     }
     let is_passthru = |key: &str| key.starts_with("ppt_") || key.starts_with("enc_");
     Dict(rest.0.into_iter().filter(|(key, _)| is_passthru(key)).collect())
+}
+
+/// Whether these options or details are those of payload passthru mode.
+pub(crate) fn is_passthru(rest: &Dict) -> bool {
+    rest.0.iter().any(|(key, _)| key.starts_with("ppt_"))
 }
 
 pub(crate) fn invalid_uri(what: &'static str) -> Refusal {

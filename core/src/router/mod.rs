@@ -25,7 +25,7 @@ use crate::features::router_roles;
 use crate::ids::{ConnKey, ID_MAX, RealmId, RegistrationId, RequestId, SHARDS_MAX, SessionRef, ShardId};
 use crate::key_hash::KeyHasher;
 use crate::message::Message;
-use crate::peer::{Grant, Key, PeerMessage, Token};
+use crate::peer::{Grant, Key, PeerMessage, Revocation, Token};
 use crate::session::{Conn, Conns, Session, State};
 use crate::session_id::SessionIds;
 use crate::time::Time;
@@ -33,7 +33,7 @@ use crate::timers::{Timer, Timers};
 use crate::uri::UriRules;
 use crate::value::Dict;
 
-pub(crate) use established::{Refusal, invalid_uri, passthru};
+pub(crate) use established::{Refusal, invalid_uri, is_passthru, passthru};
 
 /// The router of one shard.
 #[derive(Debug)]
@@ -94,8 +94,8 @@ pub(crate) struct PendingRegister {
     pub(crate) key: Key,
     /// Known from the owner's announcement on.
     pub(crate) registration: Option<(RegistrationId, Incarnation)>,
-    /// Set if another session took the registration over before this one was granted.
-    pub(crate) revoked: bool,
+    /// Set if the session lost the registration before it was granted.
+    pub(crate) revoked: Option<Revocation>,
     /// Registrations of this key that the session, which had them by earlier requests, gave up after this one.
     pub(crate) given_up: SmallVec<[RegistrationId; 1]>,
     pub(crate) waiting_for: u16,
@@ -316,7 +316,11 @@ impl Router {
             }
             PeerMessage::RegisterRefused { token, error } => self.register_refused(token, error, fx),
             PeerMessage::Procedure { procedure, grant } => self.learn_procedure(procedure, grant, fx),
-            PeerMessage::Revoked { registration, callee } => self.revoked(registration, callee, fx),
+            PeerMessage::Revoked {
+                registration,
+                callee,
+                why,
+            } => self.revoked(registration, callee, &why, fx),
             PeerMessage::Ack { token } => self.acknowledged(token, fx),
             PeerMessage::Invoke(invoke) => self.invoke(invoke, fx),
             PeerMessage::Bounce(invoke) => self.bounced(*invoke, fx),

@@ -5,6 +5,8 @@ mod calls;
 mod cancelling;
 mod events;
 mod mesh;
+mod parts;
+mod passthru;
 mod progress;
 mod races;
 mod registrations;

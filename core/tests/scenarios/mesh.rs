@@ -28,12 +28,18 @@ pub(crate) struct Joining {
     pub(crate) shard: u16,
     pub(crate) authid: &'static str,
     pub(crate) role: &'static str,
-    /// What its callee role announces.
+    /// What its roles announce.
     pub(crate) features: &'static [&'static str],
 }
 
-/// Everything that a callee can announce.
-pub(crate) const ALL_FEATURES: &[&str] = &["call_canceling", "call_timeout", "progressive_call_results"];
+/// What most sessions announce.
+pub(crate) const ALL_FEATURES: &[&str] = &[
+    "call_canceling",
+    "call_timeout",
+    "payload_passthru_mode",
+    "progressive_call_invocations",
+    "progressive_call_results",
+];
 
 struct Session {
     shard: ShardId,
@@ -276,9 +282,11 @@ fn hello(features: &[&'static str]) -> Message {
     for feature in features {
         announced.push(*feature, true);
     }
+    let announced = Dict::new().with("features", announced);
     let roles = Dict::new()
-        .with("caller", Dict::new())
-        .with("callee", Dict::new().with("features", announced));
+        .with("publisher", announced.clone())
+        .with("caller", announced.clone())
+        .with("callee", announced);
     Message::Hello(Hello {
         realm: "realm1".into(),
         details: Dict::new().with("roles", roles),

@@ -193,6 +193,11 @@ pub(crate) fn failure(invocation: u64, error: &'static str, args: &str) -> Messa
     })
 }
 
+/// One of several parts of a call's arguments.
+pub(crate) fn part(request: u64, procedure: &'static str, args: &str) -> Message {
+    call_with(request, procedure, args, |options| options.progress = true)
+}
+
 /// A router's message in one line. `ids` are the sessions of the test, named `#0`, `#1` and so on.
 pub(crate) fn text(message: &Message, ids: &[SessionId]) -> String {
     match message {
@@ -215,7 +220,9 @@ pub(crate) fn text(message: &Message, ids: &[SessionId]) -> String {
         }
         Message::Result(result) => {
             let progress = if result.details.progress { " progress" } else { "" };
-            format!("RESULT {}{progress}{}", result.request, args(&result.payload))
+            let mut text = format!("RESULT {}{progress}{}", result.request, args(&result.payload));
+            passthru_text(&mut text, &result.details.rest);
+            text
         }
         Message::Error(error) => {
             let Error {
@@ -223,9 +230,11 @@ pub(crate) fn text(message: &Message, ids: &[SessionId]) -> String {
                 request,
                 error,
                 payload,
-                ..
+                details,
             } = error;
-            format!("ERROR {kind:?} {request} {error}{}", args(payload))
+            let mut text = format!("ERROR {kind:?} {request} {error}{}", args(payload));
+            passthru_text(&mut text, details);
+            text
         }
         other => format!("{other:?}"),
     }
@@ -236,6 +245,14 @@ fn args(payload: &Payload) -> String {
         String::new()
     } else {
         format!(" {}", String::from_utf8_lossy(&payload.args))
+    }
+}
+
+fn passthru_text(text: &mut String, details: &Dict) {
+    for (key, value) in &details.0 {
+        if key.starts_with("ppt_") {
+            let _ = write!(text, " {key}={}", value.as_str().unwrap_or_default());
+        }
     }
 }
 
@@ -250,6 +267,7 @@ fn event_text(event: &Event, ids: &[SessionId]) -> String {
     if details.retained {
         text.push_str(" retained");
     }
+    passthru_text(&mut text, &details.rest);
     if let Some(topic) = &details.topic {
         let _ = write!(text, " topic={topic}");
     }
@@ -282,5 +300,9 @@ fn invocation_text(invocation: &Invocation, ids: &[SessionId]) -> String {
     if details.receive_progress {
         text.push_str(" receive_progress");
     }
+    if details.progress {
+        text.push_str(" progress");
+    }
+    passthru_text(&mut text, &details.rest);
     text
 }

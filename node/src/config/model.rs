@@ -64,6 +64,8 @@ pub struct Limits {
     pub registrations_per_session: usize,
     /// Most calls of a session that wait for an answer.
     pub pending_calls_per_session: usize,
+    /// Most bytes of one call's further parts that wait for a callee.
+    pub waiting_bytes_per_call: usize,
     /// Bytes that may wait to be sent to one client.
     pub outbox_bytes: usize,
     /// What happens to a client whose outbox is full.
@@ -80,6 +82,7 @@ impl Default for Limits {
             subscriptions_per_session: 100_000,
             registrations_per_session: 100_000,
             pending_calls_per_session: 10_000,
+            waiting_bytes_per_call: 1 << 20,
             outbox_bytes: 4 << 20,
             slow_consumer: SlowConsumer::Disconnect,
             handshake_timeout: Duration::from_secs(10),

@@ -169,6 +169,21 @@ def test_SR_014_progressive_results_of_one_callee(wamp: Peers) -> None:
         callee.barrier()
 
 
+def test_SR_014_parts_for_one_callee(wamp: Peers) -> None:
+    """A call whose arguments come in parts is served by one callee."""
+    pool = Pool(wamp, "roundrobin")
+    request = pool.caller.call(pool.procedure, [0], progress=True)
+    first = pool.callees[0]
+    invocation = first.invocation()
+    for number in range(1, 5):
+        pool.caller.call_on(request, pool.procedure, [number], progress=number < 4)
+        assert first.expect(m.INVOCATION, invocation[1], invocation[2], ANY, [number])
+    first.reply(invocation, ["end"])
+    pool.caller.result(request, ["end"])
+    for callee in pool.callees:
+        callee.barrier()
+
+
 def test_SR_015_force_reregister(wamp: Peers) -> None:
     """force_reregister replaces the callee, which is told by UNREGISTERED."""
     first, second, caller = wamp.join_many(3)

@@ -36,14 +36,34 @@ CALLEE_FEATURES = (
     "call_timeout",
     "caller_identification",
     "pattern_based_registration",
+    "payload_passthru_mode",
+    "progressive_call_invocations",
     "progressive_call_results",
     "shared_registration",
 )
 
 ALL_ROLES = roles(
-    publisher=("event_retention", "publisher_exclusion", "publisher_identification", "subscriber_blackwhite_listing"),
-    subscriber=("event_retention", "pattern_based_subscription", "publisher_identification"),
-    caller=("call_canceling", "call_timeout", "caller_identification", "progressive_call_results"),
+    publisher=(
+        "event_retention",
+        "payload_passthru_mode",
+        "publisher_exclusion",
+        "publisher_identification",
+        "subscriber_blackwhite_listing",
+    ),
+    subscriber=(
+        "event_retention",
+        "pattern_based_subscription",
+        "payload_passthru_mode",
+        "publisher_identification",
+    ),
+    caller=(
+        "call_canceling",
+        "call_timeout",
+        "caller_identification",
+        "payload_passthru_mode",
+        "progressive_call_invocations",
+        "progressive_call_results",
+    ),
     callee=CALLEE_FEATURES,
 )
 

@@ -164,6 +164,12 @@ class Session:
         """Sends CALL; the request id."""
         return self.request(m.CALL, options, procedure, *payload(args, kwargs))
 
+    def call_on(
+        self, request: int, procedure: str, args: list | None = None, kwargs: dict | None = None, **options: Any
+    ) -> None:
+        """Sends one more CALL with the request id of an earlier one: a further part of its arguments."""
+        self.send(m.CALL, request, options, procedure, *payload(args, kwargs))
+
     def invocation(self, registration: int | None = None) -> list:
         """Takes an INVOCATION, of this registration if given."""
         invocation = self.recv()

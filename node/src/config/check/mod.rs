@@ -233,6 +233,11 @@ fn limits(field: &Field<'_>) -> Option<Limits> {
             defaults.pending_calls_per_session,
             |field| count(field, "a number of calls", 1, 10_000_000),
         ),
+        waiting_bytes_per_call: section.or(
+            "waiting_bytes_per_call",
+            defaults.waiting_bytes_per_call,
+            |field| count(field, "bytes", 1024, 1 << 30),
+        ),
         outbox_bytes: section.or("outbox_bytes", defaults.outbox_bytes, |field| {
             count(field, "bytes", 65_536, 1 << 30)
         }),

@@ -19,7 +19,8 @@ fn good() -> Value {
             "options": {"title": "router", "cpu_affinity": [0, 1], "shards": 2, "spin_us": 70},
             "limits": {
                 "nesting_depth": 32, "uri_length": 255, "subscriptions_per_session": 10,
-                "registrations_per_session": 11, "pending_calls_per_session": 12, "outbox_bytes": 65536,
+                "registrations_per_session": 11, "pending_calls_per_session": 12, "waiting_bytes_per_call": 2048,
+                "outbox_bytes": 65536,
                 "slow_consumer": "drop", "handshake_timeout": 5000
             },
             "components": [],

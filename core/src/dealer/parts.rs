@@ -1,0 +1,186 @@
+//! Calls whose arguments come in parts, each in a CALL of its own (specification, "Progressive Call Invocations").
+//!
+//! All parts go to the callee that the first one went to, by the same way, and so in order. If it turns out that
+//! the callee was gone before it saw the first, all that were sent come back, also in order; meanwhile the caller's
+//! further ones wait here. Then all go to another callee.
+
+use std::collections::VecDeque;
+
+use bytestring::ByteString;
+
+use super::calls::NO_CALL;
+use crate::effect::Effects;
+use crate::error_uri as uri;
+use crate::ids::{CallKey, ConnKey, RequestId};
+use crate::message::Call;
+use crate::payload::Payload;
+use crate::peer::{Invoke, Part, PeerMessage};
+use crate::router::Router;
+
+/// What a part that waits costs beside its payload, in bytes.
+const PART_COST: usize = 64;
+
+/// The parts of one call, on its caller's shard.
+#[derive(Debug)]
+pub(super) struct Parts {
+    procedure: ByteString,
+    /// What the first one said, for the others: options are those of the first.
+    template: Option<Box<Invoke>>,
+    /// How many were sent to the callee.
+    sent: usize,
+    /// How many of these are still to come back.
+    returning: usize,
+    /// The first one, where all come back.
+    first: Option<Box<Invoke>>,
+    /// Those that came back, and behind them those that the caller sent since.
+    returned: VecDeque<(Part, Payload)>,
+    waiting: VecDeque<(Part, Payload)>,
+    waiting_bytes: usize,
+    /// Whether the caller sent the last one.
+    pub(super) is_complete: bool,
+}
+
+impl Parts {
+    pub(super) fn new(procedure: ByteString) -> Self {
+        Self {
+            procedure,
+            template: None,
+            sent: 0,
+            returning: 0,
+            first: None,
+            returned: VecDeque::new(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            is_complete: false,
+        }
+    }
+
+    /// Takes a part that the callee's shard sent back. The first one, once all are back.
+    pub(super) fn came_back(&mut self, invoke: Invoke) -> Option<Invoke> {
+        if invoke.part.is_first() {
+            self.returning = self.sent;
+            self.first = Some(Box::new(invoke));
+        } else if self.returning > 0 {
+            self.returned.push_back((invoke.part, invoke.payload));
+        } else {
+            // The callee had the first one: its answer, or its end, is what counts.
+            return None;
+        }
+        self.returning -= 1;
+        if self.returning > 0 {
+            return None;
+        }
+        self.first.take().map(|first| *first)
+    }
+
+    /// Whether further parts have to wait.
+    fn must_wait(&self) -> bool {
+        self.returning > 0
+    }
+}
+
+impl Router {
+    /// A CALL with the id of one before.
+    pub(super) fn further_call(&mut self, conn: ConnKey, key: CallKey, call: Call, fx: &mut Effects) {
+        let part = if call.options.progress {
+            Part::Next
+        } else {
+            Part::Last
+        };
+        let limit = self.config.limits.waiting_part_bytes;
+        let Some(state) = self.calls.get_mut(key) else {
+            // The call has ended, which its caller could not know yet.
+            if part == Part::Last
+                && let Some(session) = self.conns.session_mut(conn)
+            {
+                session.calls.remove(&call.request);
+                session.ended_calls -= 1;
+            }
+            return;
+        };
+        let Some(parts) = state.parts.as_mut().filter(|parts| !parts.is_complete) else {
+            return self.violate(conn, "CALL.Request is that of a call in progress", fx);
+        };
+        if parts.procedure != call.procedure {
+            return self.violate(conn, "CALL.Procedure is not that of the call it continues", fx);
+        }
+        parts.is_complete = part == Part::Last;
+        if state.killed {
+            return;
+        }
+        if parts.must_wait() {
+            parts.waiting_bytes += call.payload.len() + PART_COST;
+            parts.waiting.push_back((part, call.payload));
+            if parts.waiting_bytes > limit {
+                self.fail_call(key, uri::LIMIT_EXCEEDED, fx);
+            }
+            return;
+        }
+        self.send_part(key, part, call.payload, fx);
+    }
+
+    /// The first part was sent to a callee.
+    pub(super) fn first_part_sent(&mut self, invoke: &Invoke) {
+        if let Some(parts) = self
+            .calls
+            .get_mut(invoke.call)
+            .and_then(|call| call.parts.as_mut())
+        {
+            parts.sent = 1;
+            parts.template = Some(Box::new(Invoke {
+                payload: Payload::EMPTY,
+                ..invoke.clone()
+            }));
+        }
+    }
+
+    fn send_part(&mut self, key: CallKey, part: Part, payload: Payload, fx: &mut Effects) {
+        let Some(parts) = self.calls.get_mut(key).and_then(|call| call.parts.as_mut()) else {
+            return;
+        };
+        let Some(template) = &parts.template else {
+            return;
+        };
+        parts.sent += 1;
+        let invoke = Invoke {
+            part,
+            payload,
+            ..Invoke::clone(template)
+        };
+        self.post(invoke.callee.shard, PeerMessage::Invoke(Box::new(invoke)), fx);
+    }
+
+    /// The first part was sent to another callee: the others follow.
+    pub(super) fn send_waiting_parts(&mut self, key: CallKey, fx: &mut Effects) {
+        let Some(parts) = self.calls.get_mut(key).and_then(|call| call.parts.as_mut()) else {
+            return;
+        };
+        let mut others = std::mem::take(&mut parts.returned);
+        others.append(&mut parts.waiting);
+        parts.waiting_bytes = 0;
+        for (part, payload) in others {
+            self.send_part(key, part, payload, fx);
+        }
+    }
+
+    /// The first part of a call was refused: what its caller sent behind it is for nobody.
+    pub(super) fn expect_further_calls(&mut self, conn: ConnKey, request: RequestId) {
+        if let Some(session) = self.conns.session_mut(conn) {
+            session.calls.insert(request, NO_CALL, &self.hasher);
+        }
+        self.ended_early(conn);
+    }
+
+    /// One more call of a session has ended before its last part came. Many clients will not send it any more, so
+    /// only as many are remembered as may be under way.
+    pub(super) fn ended_early(&mut self, conn: ConnKey) {
+        let Some(session) = self.conns.session_mut(conn) else {
+            return;
+        };
+        session.ended_calls += 1;
+        if session.ended_calls as usize > self.config.limits.pending_calls {
+            session.calls.retain(|key| self.calls.get(*key).is_some());
+            session.ended_calls = 0;
+        }
+    }
+}
