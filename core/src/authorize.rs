@@ -128,6 +128,8 @@ pub struct Permission {
     pub allow: Allow,
     /// What is disclosed.
     pub disclose: Disclose,
+    /// How far calls and publications that it allows are trusted, as their receivers are told.
+    pub trustlevel: Option<u32>,
 }
 
 impl Permission {
@@ -145,6 +147,7 @@ impl Permission {
             match_policy,
             allow,
             disclose,
+            trustlevel: None,
         }
     }
 }
@@ -156,12 +159,15 @@ pub struct Decision {
     pub allowed: bool,
     /// Whether the receiver is told who acted; false for REGISTER and SUBSCRIBE and where denied.
     pub disclose: bool,
+    /// What the receiver is told of how far the sender is trusted; `None` for REGISTER and SUBSCRIBE.
+    pub trustlevel: Option<u32>,
 }
 
 impl Decision {
     const DENIED: Self = Self {
         allowed: false,
         disclose: false,
+        trustlevel: None,
     };
 }
 
@@ -170,19 +176,23 @@ impl Decision {
 struct Rule {
     allow: Allow,
     disclose: Disclose,
+    trustlevel: Option<u32>,
 }
 
 impl Rule {
     const ALL: Self = Self {
         allow: Allow::ALL,
         disclose: Disclose::ALL,
+        trustlevel: None,
     };
 
     const fn decide(self, action: Action) -> Decision {
         let allowed = self.allow.of(action);
+        let sends = matches!(action, Action::Call | Action::Publish);
         Decision {
             allowed,
             disclose: allowed && self.disclose.of(action),
+            trustlevel: if allowed && sends { self.trustlevel } else { None },
         }
     }
 }
@@ -214,9 +224,18 @@ impl Role {
             match_policy,
             allow,
             disclose,
+            trustlevel,
         } in permissions
         {
-            rules.insert(match_policy, &uri, Rule { allow, disclose });
+            rules.insert(
+                match_policy,
+                &uri,
+                Rule {
+                    allow,
+                    disclose,
+                    trustlevel,
+                },
+            );
         }
         let for_all = rules.get(MatchPolicy::Prefix, "").copied();
         Self {

@@ -99,6 +99,7 @@ pub const BROKER_FEATURES: &[&str] = &[
     "payload_encryption_cryptobox",
     "payload_passthru_mode",
     "payload_transparency",
+    "publication_trustlevels",
     "publisher_exclusion",
     "publisher_identification",
     "subscriber_blackwhite_listing",
@@ -108,6 +109,7 @@ pub const BROKER_FEATURES: &[&str] = &[
 pub const DEALER_FEATURES: &[&str] = &[
     "call_canceling",
     "call_timeout",
+    "call_trustlevels",
     "caller_identification",
     "pattern_based_registration",
     "payload_encryption_cryptobox",

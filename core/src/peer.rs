@@ -142,6 +142,8 @@ pub struct Publication {
     pub publication: PublicationId,
     /// The publisher where it is disclosed to subscribers.
     pub publisher: Option<Disclosed>,
+    /// How far the publisher is trusted, where the configuration says so.
+    pub trustlevel: Option<u32>,
     /// Who may receive it.
     pub receivers: Option<Box<Receivers>>,
     /// Whether its topic's owner was asked to retain it.
@@ -269,6 +271,8 @@ pub struct Invoke {
     pub name_procedure: bool,
     /// The caller, where it is disclosed.
     pub caller: Option<Disclosed>,
+    /// How far the caller is trusted, where the configuration says so.
+    pub trustlevel: Option<u32>,
     /// Whether progressive results are wanted.
     pub receive_progress: bool,
     /// Milliseconds that the callee has, where timeouts are left to it.

@@ -153,6 +153,7 @@ fn permission(from: &config::Permission) -> Permission {
             caller: from.disclose_caller,
             publisher: from.disclose_publisher,
         },
+        trustlevel: from.trustlevel,
     }
 }
 

@@ -18,6 +18,7 @@ fn permission(match_policy: MatchPolicy, uri: &str, allowed: bool) -> Permission
         match_policy,
         allow: if allowed { Allow::ALL } else { Allow::default() },
         disclose: Disclose::default(),
+        trustlevel: None,
     }
 }
 
@@ -191,10 +192,29 @@ fn trusted_may_do_everything_and_is_disclosed() {
         role.decide(Action::Publish, "wamp.x", MatchPolicy::Exact),
         Decision {
             allowed: true,
-            disclose: true
+            disclose: true,
+            trustlevel: None
         }
     );
     assert!(role.may_subscribe(MatchPolicy::Prefix, ""));
+}
+
+#[test]
+fn pi_006_pi_007_the_rule_that_decides_says_how_far_its_sender_is_trusted() {
+    let trusted = |permission, level| Permission {
+        trustlevel: Some(level),
+        ..permission
+    };
+    let role = role([
+        trusted(prefix("com.", true), 1),
+        trusted(exact("com.x", true), 7),
+        prefix("net.", true),
+    ]);
+    let level = |action, uri| role.decide(action, uri, MatchPolicy::Exact).trustlevel;
+    assert_eq!(level(Action::Publish, "com.x"), Some(7));
+    assert_eq!(level(Action::Call, "com.y"), Some(1));
+    assert_eq!(level(Action::Call, "net.y"), None);
+    assert_eq!(level(Action::Subscribe, "com.x"), None);
 }
 
 #[test]

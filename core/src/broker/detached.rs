@@ -16,6 +16,7 @@ pub(super) fn detached(publication: &Publication) -> Publication {
         topic: text(&publication.topic),
         publication: publication.publication,
         publisher: publication.publisher.clone(),
+        trustlevel: publication.trustlevel,
         receivers: publication
             .receivers
             .as_deref()

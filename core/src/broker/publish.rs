@@ -91,6 +91,7 @@ impl Router {
             topic: publish.topic,
             publication: id,
             publisher,
+            trustlevel: decision.trustlevel,
             receivers: options.receivers,
             retain: options.retain,
             rest: passthru(options.rest),
@@ -215,6 +216,7 @@ fn deliver_one(
 /// EVENT for the subscribers of one subscription.
 pub(super) fn event(publication: &Publication, subscription: SubscriptionId, policy: MatchPolicy) -> Event {
     let mut details = EventDetails {
+        trustlevel: publication.trustlevel.map(u64::from),
         rest: publication.rest.clone(),
         ..EventDetails::default()
     };

@@ -50,7 +50,7 @@ impl Router {
             return Ok(());
         };
         let realm = session.realm;
-        let disclose = self.admit_call(session, &call)?;
+        let (disclose, trustlevel) = self.admit_call(session, &call)?;
         let choice = self
             .choose_callee(realm, &call.procedure, &[])
             .ok_or_else(no_such_procedure)?;
@@ -86,6 +86,7 @@ impl Router {
             incarnation: choice.procedure.incarnation,
             name_procedure: false,
             caller: None,
+            trustlevel,
             receive_progress: false,
             timeout: None,
             rest: passthru(rest),
@@ -96,8 +97,9 @@ impl Router {
         Ok(())
     }
 
-    /// Whether a session may make this call, and if so whether the caller is disclosed.
-    fn admit_call(&self, session: &Session, call: &Call) -> Result<bool, Refusal> {
+    /// Whether a session may make this call, and if so whether the caller is disclosed, and how far it is
+    /// trusted.
+    fn admit_call(&self, session: &Session, call: &Call) -> Result<(bool, Option<u32>), Refusal> {
         if !self.realms[session.realm.0 as usize]
             .uris
             .allow(MatchPolicy::Exact, &call.procedure)
@@ -121,7 +123,7 @@ impl Router {
             let message = format!("a session may wait for {limit} calls");
             return Err(Refusal::new(uri::LIMIT_EXCEEDED, message));
         }
-        Ok(asks_to_be_disclosed || decision.disclose)
+        Ok((asks_to_be_disclosed || decision.disclose, decision.trustlevel))
     }
 
     /// Fills in what depends on the callee, starts the clock and posts the call.

@@ -212,7 +212,7 @@ fn invocation(session: &mut Session, invoke: Invoke, hasher: &RandomState) -> Op
         caller_authid: caller.as_ref().map(|caller| caller.identity.authid.clone()),
         caller_authrole: caller.as_ref().map(|caller| caller.identity.authrole.clone()),
         procedure: invoke.name_procedure.then_some(invoke.procedure),
-        trustlevel: None,
+        trustlevel: invoke.trustlevel.map(u64::from),
         timeout: invoke.timeout,
         receive_progress: invoke.receive_progress,
         progress: invoke.part.is_followed(),

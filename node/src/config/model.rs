@@ -154,6 +154,8 @@ pub struct Permission {
     pub disclose_caller: bool,
     /// Whether subscribers always learn who publishes.
     pub disclose_publisher: bool,
+    /// How far its calls and publications are trusted, as receivers are told.
+    pub trustlevel: Option<u32>,
 }
 
 /// One listening transport: an endpoint and what is spoken there.

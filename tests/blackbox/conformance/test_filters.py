@@ -181,3 +181,32 @@ def test_PI_005_disclosure_by_configuration(wamp: Peers) -> None:
     session.subscribe(wamp.uri("topic"))
     publisher.publish(wamp.uri("topic"))
     assert session.event()[3]["publisher"] == publisher.id
+
+
+def test_PI_006_publisher_trust_level(wamp: Peers) -> None:
+    """Where a trust level is configured for the role and topic, each event says it, also a retained one."""
+    session, publisher, other = wamp.join(), wamp.join(identity="trusting"), wamp.join()
+    special = f"trusted.{wamp.uri('topic')}"
+    for topic, level in ((wamp.uri("topic"), 0), (special, 3)):
+        session.subscribe(topic)
+        publisher.publish_ack(topic, retain=True)
+        found = session.event()[3]["trustlevel"]
+        assert found == level and type(found) is int
+        session.subscribe(topic, get_retained=True)
+        assert session.event()[3] == {"trustlevel": level, "retained": True}
+        other.publish(topic)
+        assert "trustlevel" not in session.event()[3]
+
+
+def test_PI_007_caller_trust_level(wamp: Peers) -> None:
+    """Where a trust level is configured for the role and procedure, each invocation says it."""
+    callee, caller, other = wamp.join(), wamp.join(identity="trusting"), wamp.join()
+    special = f"trusted.{wamp.uri('procedure')}"
+    for procedure, level in ((wamp.uri("procedure"), 0), (special, 3)):
+        registration = callee.register(procedure)
+        caller.call(procedure)
+        found = callee.invocation(registration)[3]["trustlevel"]
+        assert found == level and type(found) is int
+        other.call(procedure)
+        assert "trustlevel" not in callee.invocation(registration)[3]
+        callee.unregister(registration)

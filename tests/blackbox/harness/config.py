@@ -12,6 +12,7 @@ IDENTITIES: dict[str, tuple[str, str | None]] = {
     "backend": ("backend", "backend"),
     "limited": ("limited", "limited"),
     "disclosed": ("disclosed", "disclosed"),
+    "trusting": ("trusting", "trusting"),
 }
 
 EVERYTHING = {"call": True, "register": True, "publish": True, "subscribe": True}
@@ -38,6 +39,12 @@ LIMITED = [
 ]
 
 
+TRUSTING = [
+    permission("") | {"trustlevel": 0},
+    permission("trusted.") | {"trustlevel": 3},
+]
+
+
 def roles() -> list[dict]:
     """The roles of every realm of the conformance tests."""
     everything = [{"name": name, "permissions": [permission("")]} for name in ("anonymous", "frontend", "backend")]
@@ -46,6 +53,7 @@ def roles() -> list[dict]:
         *everything,
         {"name": "limited", "permissions": LIMITED},
         {"name": "disclosed", "permissions": [disclosed]},
+        {"name": "trusting", "permissions": TRUSTING},
     ]
 
 

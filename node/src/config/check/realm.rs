@@ -177,6 +177,10 @@ fn permission(mut section: Section<'_>) -> Permission {
         section.finish();
         Some(disclosed)
     });
+    let trustlevel = section.get("trustlevel").and_then(|field| {
+        let level = field.integer("a trust level", 0..=u64::from(u32::MAX))?;
+        u32::try_from(level).ok()
+    });
     // Decisions are cached wherever that pays; there is nothing to switch.
     section.or("cache", (), |field| field.boolean().map(drop));
     section.not_yet(&["validate"]);
@@ -191,6 +195,7 @@ fn permission(mut section: Section<'_>) -> Permission {
         subscribe,
         disclose_caller: caller,
         disclose_publisher: publisher,
+        trustlevel,
     }
 }
 

@@ -35,6 +35,7 @@ fn good() -> Value {
                         "uri": "com.example.*",
                         "allow": {"call": true, "publish": true},
                         "disclose": {"caller": true},
+                        "trustlevel": 3,
                         "cache": true
                     }]
                 }]
