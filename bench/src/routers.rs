@@ -2,34 +2,22 @@
 
 use std::sync::Arc;
 
+use crosspoint_codec::PayloadValues;
 use crosspoint_core::authorize::Role;
-use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, Retention, RouterConfig};
+use crosspoint_core::config::{Access, Anonymous, RealmConfig, RouterConfig};
 use crosspoint_core::effect::Effects;
 use crosspoint_core::ids::{ConnKey, ShardId};
 use crosspoint_core::message::Message;
 use crosspoint_core::router::Router;
 use crosspoint_core::time::Time;
-use crosspoint_core::uri::UriCheck;
 
 use crate::messages::{REALM, hello};
 
 /// One realm where anybody may do anything.
 #[must_use]
 pub fn config() -> Arc<RouterConfig> {
-    Arc::new(RouterConfig {
-        realms: vec![RealmConfig {
-            name: REALM.to_owned(),
-            roles: vec![Role::trusted()],
-            uri_check: UriCheck::Loose,
-            strict_request_ids: false,
-            allow_disclose: true,
-            retention: Retention::default(),
-        }],
-        limits: Limits::default(),
-        key: [1, 2],
-        agent: "bench".to_owned(),
-        id_bits: 53,
-    })
+    let realms = vec![RealmConfig::new(REALM, vec![Role::trusted()])];
+    Arc::new(RouterConfig::new(realms, [1, 2], &PayloadValues))
 }
 
 /// Anonymous sessions are let in.

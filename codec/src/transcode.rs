@@ -1,5 +1,7 @@
 //! From one serializer to another, without a tree of values in between.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
 use crosspoint_core::payload::{Format, Payload};
 
@@ -119,14 +121,27 @@ fn copy_key<'a, R: Reader<'a>, W: Writer>(reader: &mut R, writer: &mut W) -> Res
     match reader.key()? {
         Token::Str(text) => writer.key(&text),
         token if W::FORMAT != Format::Json => copy_from(token, reader, writer)?,
-        Token::Bytes(bytes) => writer.key(&text_of_binary(&bytes)),
+        token => writer.key(&text_of_key(token, reader)?),
+    }
+    Ok(())
+}
+
+/// Reads a key as the text that it becomes in JSON.
+pub(crate) fn key_text<'a, R: Reader<'a>>(reader: &mut R) -> Result<Cow<'a, str>, Malformed> {
+    let token = reader.key()?;
+    text_of_key(token, reader)
+}
+
+fn text_of_key<'a, R: Reader<'a>>(token: TokenOf<'a, R>, reader: &mut R) -> Result<Cow<'a, str>, Malformed> {
+    match token {
+        Token::Str(text) => Ok(text),
+        Token::Bytes(bytes) => Ok(text_of_binary(&bytes).into()),
         token => {
             let mut key = BytesMut::new();
             copy_from(token, reader, &mut JsonWriter::new(&mut key))?;
-            writer.key(&String::from_utf8_lossy(&key));
+            Ok(String::from_utf8_lossy(&key).into_owned().into())
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

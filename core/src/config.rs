@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
+use crate::arguments::Values;
 use crate::authorize::Role;
+use crate::time::UnixTime;
 use crate::uri::UriCheck;
 
 /// Everything that all shards of one router share.
@@ -20,6 +22,27 @@ pub struct RouterConfig {
     pub agent: String,
     /// Bits of the hash that subscription and registration ids begin with: 53, but for tests that want clashes.
     pub id_bits: u32,
+    /// The codec's part of the meta API.
+    pub values: &'static dyn Values,
+    /// When the router's clock stood at zero. Should the system's clock be set later on, the router's dates follow
+    /// only at the next start: they never go back.
+    pub started: UnixTime,
+}
+
+impl RouterConfig {
+    /// A router with default limits that began in 1970; `key` is [`RouterConfig::key`].
+    #[must_use]
+    pub fn new(realms: Vec<RealmConfig>, key: [u64; 2], values: &'static dyn Values) -> Self {
+        Self {
+            realms,
+            limits: Limits::default(),
+            key,
+            agent: String::new(),
+            id_bits: 53,
+            values,
+            started: UnixTime::default(),
+        }
+    }
 }
 
 /// One realm.
@@ -35,8 +58,26 @@ pub struct RealmConfig {
     pub strict_request_ids: bool,
     /// Whether a client's `disclose_me` is honoured; otherwise it is refused.
     pub allow_disclose: bool,
+    /// Whether there are meta procedures and meta events.
+    pub enable_meta_api: bool,
     /// What is kept of publications that ask for it.
     pub retention: Retention,
+}
+
+impl RealmConfig {
+    /// A realm of the configuration's defaults.
+    #[must_use]
+    pub fn new(name: impl Into<String>, roles: Vec<Role>) -> Self {
+        Self {
+            name: name.into(),
+            roles,
+            uri_check: UriCheck::Loose,
+            strict_request_ids: false,
+            allow_disclose: true,
+            enable_meta_api: true,
+            retention: Retention::default(),
+        }
+    }
 }
 
 /// Bounds on the retained events of a realm. Each shard has an equal share.
@@ -97,6 +138,10 @@ pub struct Limits {
     pub pending_calls: usize,
     /// Most bytes of further parts of one call that wait for a callee.
     pub waiting_part_bytes: usize,
+    /// Most testaments of a session.
+    pub testaments: usize,
+    /// Most bytes of arguments in the calls that added the testaments of a session.
+    pub testament_bytes: usize,
     /// From the connection, or the end of the session before, to a HELLO that is accepted.
     pub hello_timeout: Duration,
     /// From the router's GOODBYE to the client's.
@@ -111,6 +156,8 @@ impl Default for Limits {
             registrations: 100_000,
             pending_calls: 10_000,
             waiting_part_bytes: 1 << 20,
+            testaments: 100,
+            testament_bytes: 1 << 20,
             hello_timeout: Duration::from_secs(10),
             goodbye_timeout: Duration::from_secs(2),
         }

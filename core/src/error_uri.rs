@@ -14,6 +14,7 @@ pub const NO_SUCH_PROCEDURE: &str = "wamp.error.no_such_procedure";
 pub const NO_SUCH_REALM: &str = "wamp.error.no_such_realm";
 pub const NO_SUCH_REGISTRATION: &str = "wamp.error.no_such_registration";
 pub const NO_SUCH_ROLE: &str = "wamp.error.no_such_role";
+pub const NO_SUCH_SESSION: &str = "wamp.error.no_such_session";
 pub const NO_SUCH_SUBSCRIPTION: &str = "wamp.error.no_such_subscription";
 pub const NOT_AUTHORIZED: &str = "wamp.error.not_authorized";
 pub const PAYLOAD_SIZE_EXCEEDED: &str = "wamp.error.payload_size_exceeded";
@@ -27,4 +28,5 @@ pub const TIMEOUT: &str = "wamp.error.timeout";
 pub const UNREGISTERED: &str = "wamp.error.unregistered";
 
 pub const GOODBYE_AND_OUT: &str = "wamp.close.goodbye_and_out";
+pub const KILLED: &str = "wamp.close.killed";
 pub const SYSTEM_SHUTDOWN: &str = "wamp.close.system_shutdown";

@@ -102,6 +102,7 @@ pub const BROKER_FEATURES: &[&str] = &[
     "publication_trustlevels",
     "publisher_exclusion",
     "publisher_identification",
+    "session_meta_api",
     "subscriber_blackwhite_listing",
 ];
 
@@ -118,15 +119,18 @@ pub const DEALER_FEATURES: &[&str] = &[
     "progressive_call_invocations",
     "progressive_call_results",
     "registration_revocation",
+    "session_meta_api",
     "shared_registration",
+    "testament_meta_api",
 ];
 
-/// WELCOME.Details.roles.
+/// WELCOME.Details.roles, where the realm has a meta API or not.
 #[must_use]
-pub fn router_roles() -> Dict {
+pub fn router_roles(meta_api: bool) -> Dict {
     let role = |names: &[&'static str]| {
         let features = names
             .iter()
+            .filter(|name| meta_api || !name.ends_with("_meta_api"))
             .map(|name| ((*name).into(), Value::Bool(true)))
             .collect();
         Dict::new().with("features", Dict(features))

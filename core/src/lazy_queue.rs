@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 
 /// A queue whose memory goes with its last value.
-#[allow(clippy::box_collection, reason = "a pointer is a quarter of what an empty queue takes")]
+#[allow(
+    clippy::box_collection,
+    reason = "a pointer is a quarter of what an empty queue takes"
+)]
 #[derive(Debug)]
 pub(crate) struct LazyQueue<T>(Option<Box<VecDeque<T>>>);
 

@@ -6,6 +6,7 @@
 //! come out. That is what lets `tests/sim` run eight shards in one thread and replay a failing seed.
 #![forbid(unsafe_code)]
 
+pub mod arguments;
 pub mod authorize;
 mod broker;
 pub mod config;
@@ -18,6 +19,7 @@ mod key_hash;
 mod lazy_map;
 mod lazy_queue;
 pub mod message;
+pub mod meta;
 pub mod options;
 pub mod pattern;
 pub mod payload;

@@ -13,6 +13,7 @@ use crate::dealer::{Callee, Incarnation, Procedure};
 use crate::ids::{
     CallKey, PublicationId, RealmId, RegistrationId, SessionId, SessionRef, ShardId, ShardSet, SubscriptionId,
 };
+use crate::meta::{Answer, Question};
 use crate::options::{CancelMode, InvokePolicy, MatchPolicy, Receivers};
 use crate::payload::Payload;
 use crate::session::Identity;
@@ -105,6 +106,15 @@ pub enum PeerMessage {
         callee: SessionRef,
         /// Why.
         why: Revocation,
+    },
+    /// A question of the meta API.
+    Ask(Arc<Question>),
+    /// To the shard that asked it: what this one has to say.
+    Answer {
+        /// The question.
+        token: Token,
+        /// The answer.
+        answer: Box<Answer>,
     },
     /// To the shard that waits for `token`: the announcement is known here.
     Ack {

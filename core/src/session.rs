@@ -3,19 +3,22 @@
 //! Invariants: a [`Session`] exists only behind an accepted HELLO; it is taken out of its connection before its
 //! resources are given up, so nothing is delivered to a session that has ended.
 
+use std::mem;
 use std::sync::Arc;
 
-use ahash::RandomState;
+use ahash::{HashMap, RandomState};
 use bytestring::ByteString;
 
 use crate::config::Access;
 use crate::dealer::Incarnation;
+use crate::effect::Close;
 use crate::features::ClientFeatures;
 use crate::ids::{
     CallKey, ConnKey, RealmId, RegistrationId, RequestId, SessionId, SessionRef, SubscriptionId,
 };
 use crate::lazy_map::LazyMap;
 use crate::lazy_queue::LazyQueue;
+use crate::meta::Testaments;
 use crate::peer::{Invoke, Key};
 use crate::small_set::SmallSet;
 use crate::table::Table;
@@ -38,7 +41,7 @@ pub(crate) enum State {
     /// Anything that a client may send.
     Established(Box<Session>),
     /// The client's GOODBYE after ours, until the deadline; everything else is ignored.
-    ShuttingDown { deadline: Time },
+    ShuttingDown { deadline: Time, close: Close },
     /// The end of the transport.
     Closed,
 }
@@ -56,8 +59,8 @@ pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) realm: RealmId,
     pub(crate) identity: Arc<Identity>,
-    /// Index of the session's role in its realm's configuration.
-    pub(crate) role: usize,
+    /// See [`Session::role`].
+    role: u32,
     pub(crate) features: ClientFeatures,
     /// The last request id that the client used, where the realm wants them in order.
     pub(crate) last_request: u64,
@@ -67,12 +70,16 @@ pub(crate) struct Session {
     pub(crate) registrations: LazyMap<RegistrationId, Registration>,
     /// How many REGISTERs wait for their grant.
     pub(crate) registering: u32,
+    /// How many calls of meta procedures wait for shards.
+    pub(crate) asking: u32,
     /// The calls of this session that wait for an answer; and those that ended before the client could know, and
     /// sent the last part of their arguments. The keys of these name no call any more.
     pub(crate) calls: LazyMap<RequestId, CallKey>,
     /// How many of `calls` have ended.
     pub(crate) ended_calls: u32,
     pub(crate) work: Work,
+    /// What the session leaves behind.
+    pub(crate) testaments: Option<Box<Testaments>>,
 }
 
 /// What a session serves as a callee.
@@ -102,6 +109,15 @@ pub(crate) struct Invocation {
     pub(crate) interrupted: bool,
 }
 
+impl Conn {
+    fn session(&self) -> Option<&Session> {
+        match &self.state {
+            State::Established(session) => Some(session),
+            _ => None,
+        }
+    }
+}
+
 impl Session {
     pub(crate) fn new(
         id: SessionId,
@@ -113,17 +129,24 @@ impl Session {
             id,
             realm,
             identity,
-            role,
+            role: role as u32,
             features,
             last_request: 0,
             subscriptions: SmallSet::default(),
             subscribing: 0,
             registrations: LazyMap::default(),
             registering: 0,
+            asking: 0,
             calls: LazyMap::default(),
             ended_calls: 0,
             work: Work::default(),
+            testaments: None,
         }
+    }
+
+    /// Index of the session's role in its realm's configuration.
+    pub(crate) fn role(&self) -> usize {
+        self.role as usize
     }
 }
 
@@ -172,50 +195,90 @@ impl Work {
 
 /// The connections of one shard.
 #[derive(Debug, Default)]
-pub(crate) struct Conns(Table<Conn>);
+pub(crate) struct Conns {
+    table: Table<Conn>,
+    /// Open sessions by id, from the first time that somebody looks for one.
+    by_id: Option<HashMap<SessionId, ConnKey>>,
+}
 
 impl Conns {
     pub(crate) fn insert(&mut self, conn: Conn) -> ConnKey {
-        let (slot, generation) = self.0.insert(conn);
+        let (slot, generation) = self.table.insert(conn);
         ConnKey { slot, generation }
     }
 
     pub(crate) fn get(&self, key: ConnKey) -> Option<&Conn> {
-        self.0.get(key.slot, key.generation)
+        self.table.get(key.slot, key.generation)
     }
 
     pub(crate) fn get_mut(&mut self, key: ConnKey) -> Option<&mut Conn> {
-        self.0.get_mut(key.slot, key.generation)
+        self.table.get_mut(key.slot, key.generation)
     }
 
     pub(crate) fn remove(&mut self, key: ConnKey) -> Option<Conn> {
-        self.0.remove(key.slot, key.generation)
+        self.table.remove(key.slot, key.generation)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.table.len()
     }
 
     pub(crate) fn keys(&self) -> Vec<ConnKey> {
-        let keys = self.0.keys().into_iter();
+        let keys = self.table.keys().into_iter();
         keys.map(|(slot, generation)| ConnKey { slot, generation })
             .collect()
     }
 
     /// All open sessions.
     pub(crate) fn sessions(&self) -> impl Iterator<Item = &Session> {
-        self.0.entries().filter_map(|conn| match &conn.state {
-            State::Established(session) => Some(&**session),
-            _ => None,
+        self.table.entries().filter_map(Conn::session)
+    }
+
+    /// All open sessions with their connections.
+    pub(crate) fn open(&self) -> impl Iterator<Item = (ConnKey, &Session)> {
+        self.table.all().filter_map(|((slot, generation), conn)| {
+            let session = conn.session()?;
+            Some((ConnKey { slot, generation }, session))
         })
+    }
+
+    /// The connection of the open session of this id. The first time takes one look at all sessions.
+    pub(crate) fn find(&mut self, id: SessionId, hasher: &RandomState) -> Option<ConnKey> {
+        if self.by_id.is_none() {
+            let mut by_id = HashMap::with_hasher(hasher.clone());
+            by_id.extend(self.open().map(|(conn, session)| (session.id, conn)));
+            self.by_id = Some(by_id);
+        }
+        self.by_id.as_ref()?.get(&id).copied()
+    }
+
+    /// Opens a session on a connection.
+    pub(crate) fn establish(&mut self, key: ConnKey, session: Session) {
+        if let Some(by_id) = &mut self.by_id {
+            by_id.insert(session.id, key);
+        }
+        if let Some(conn) = self.get_mut(key) {
+            conn.state = State::Established(Box::new(session));
+        }
+    }
+
+    /// Takes the session of a connection out, if one is open; the connection then waits for a HELLO.
+    pub(crate) fn take_session(&mut self, key: ConnKey, deadline: Time) -> Option<Box<Session>> {
+        let conn = self.get_mut(key)?;
+        conn.session()?;
+        let State::Established(session) = mem::replace(&mut conn.state, State::AwaitingHello { deadline })
+        else {
+            unreachable!("checked above");
+        };
+        if let Some(by_id) = &mut self.by_id {
+            by_id.remove(&session.id);
+        }
+        Some(session)
     }
 
     /// The session of a connection, if one is open.
     pub(crate) fn session(&self, key: ConnKey) -> Option<&Session> {
-        match &self.get(key)?.state {
-            State::Established(session) => Some(session),
-            _ => None,
-        }
+        self.get(key)?.session()
     }
 
     /// The session of a connection, if one is open.

@@ -95,6 +95,15 @@ impl<T> Table<T> {
         self.slots.iter().filter_map(|place| place.entry.as_ref())
     }
 
+    /// All entries with their keys.
+    pub(crate) fn all(&self) -> impl Iterator<Item = ((u32, u32), &T)> {
+        let entries = self.slots.iter().enumerate();
+        entries.filter_map(|(slot, place)| {
+            let entry = place.entry.as_ref()?;
+            Some(((slot as u32, place.generation), entry))
+        })
+    }
+
     /// The keys of all entries.
     pub(crate) fn keys(&self) -> Vec<(u32, u32)> {
         let taken = self

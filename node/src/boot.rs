@@ -3,14 +3,16 @@
 use std::io;
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use ahash::RandomState;
-use crosspoint_codec::Limits as DecodeLimits;
 use crosspoint_codec::frame::http::SERVER;
 use crosspoint_codec::frame::rawsocket::MaxLength;
 use crosspoint_codec::frame::websocket::handshake::{Origins, Upgrade};
+use crosspoint_codec::{Limits as DecodeLimits, PayloadValues};
 use crosspoint_core::authorize::{Allow, Disclose, Permission, Role};
 use crosspoint_core::config as core;
+use crosspoint_core::time::UnixTime;
 use crosspoint_core::uri::UriCheck;
 use crosspoint_net as net;
 use crosspoint_shard::{ShardConfig, SlowConsumer};
@@ -67,6 +69,8 @@ pub(crate) fn server_spec(
             key: [k0, k1],
             agent: AGENT.to_owned(),
             id_bits: ID_BITS,
+            values: &PayloadValues,
+            started: now(),
         }),
         seed,
         shard: shard_config(&router.limits),
@@ -129,7 +133,16 @@ fn realm_config(realm: &config::Realm, hash: [u64; 4]) -> core::RealmConfig {
         strict_request_ids: realm.strict_request_ids,
         allow_disclose: realm.allow_disclose,
         retention: realm.retention.clone(),
+        enable_meta_api: realm.enable_meta_api,
     }
+}
+
+/// The system's time.
+fn now() -> UnixTime {
+    let since_1970 = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    UnixTime(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
 }
 
 fn permission(from: &config::Permission) -> Permission {
@@ -164,6 +177,8 @@ fn session_limits(limits: &config::Limits) -> core::Limits {
         registrations: limits.registrations_per_session,
         pending_calls: limits.pending_calls_per_session,
         waiting_part_bytes: limits.waiting_bytes_per_call,
+        testaments: limits.testaments_per_session,
+        testament_bytes: limits.testament_bytes_per_session,
         hello_timeout: limits.handshake_timeout,
         ..core::Limits::default()
     }

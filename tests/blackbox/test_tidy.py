@@ -35,6 +35,8 @@ CORE_BUILDS_ON = {
     "fastrand",  # seeded from outside only
     "hashbrown",
     "indexmap",
+    "jiff",  # without its sources of time and time zones
+    "jiff-core",
     "once_cell",
     "serde",
     "serde_core",

@@ -21,6 +21,7 @@ use smallvec::SmallVec;
 
 use self::directory::Directory;
 use self::retain::Retaining;
+pub(crate) use self::retain::retain_for;
 use crate::config::Retention;
 use crate::ids::{ConnKey, RequestId, SessionId, ShardSet, SubscriptionId};
 use crate::options::MatchPolicy;
@@ -122,6 +123,11 @@ impl Broker {
             (policy, true) => drop(self.pattern_interest.remove(policy, &key.uri)),
             (policy, false) => drop(self.pattern_interest.insert(policy, &key.uri, shards)),
         }
+    }
+
+    /// Whether a shard wants events of `topic`, whose hash as an exact key is `hash`.
+    pub(crate) fn is_wanted(&self, topic: &str, hash: u64) -> bool {
+        !self.interested(topic, hash).is_empty()
     }
 
     /// The shards that want events of `topic`, whose hash as an exact key is `hash`.

@@ -1,6 +1,7 @@
 //! PUBLISH: from one session to the subscribers of all shards.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -15,7 +16,7 @@ use crate::message::{Event, Message, Publish, Published, RequestKind};
 use crate::options::{EventDetails, MatchPolicy, Receivers};
 use crate::peer::{Disclosed, PeerMessage, Publication};
 use crate::router::{Refusal, Router, invalid_uri, is_passthru, passthru};
-use crate::session::Conns;
+use crate::session::{Conns, Session};
 use crate::session_id::Location;
 use crate::uri::is_reserved;
 
@@ -43,39 +44,12 @@ impl Router {
             return Ok(());
         };
         let (realm, options) = (session.realm, publish.options);
-        if !self.realms[realm.0 as usize]
-            .uris
-            .allow(MatchPolicy::Exact, &publish.topic)
-        {
-            return Err(invalid_uri("the topic is no valid URI"));
-        }
-        if is_reserved(&publish.topic) {
-            return Err(invalid_uri("topics that begin with 'wamp.' are the router's own"));
-        }
-        let config = self.realm_config(realm);
-        let decision = config.roles[session.role].decide(Action::Publish, &publish.topic, MatchPolicy::Exact);
-        if !decision.allowed {
-            return Err(Refusal::new(
-                uri::NOT_AUTHORIZED,
-                "the role may not publish to this",
-            ));
-        }
-        let asks_to_be_disclosed = options.disclose_me == Some(true);
-        if asks_to_be_disclosed && !config.allow_disclose {
-            return Err(Refusal::new(
-                uri::DISCLOSE_ME_DISALLOWED,
-                "this realm discloses nobody",
-            ));
-        }
         let retain_for = options
             .retain
-            .then(|| retain_for(&options.rest, &config.retention))
+            .then(|| retain_for(&options.rest, &self.realm_config(realm).retention))
             .transpose()?;
-        let (session_id, exclude_me) = (session.id, options.exclude_me != Some(false));
-        let publisher = (asks_to_be_disclosed || decision.disclose).then(|| Disclosed {
-            session: session.id,
-            identity: Arc::clone(&session.identity),
-        });
+        let (publisher, trustlevel) = self.admit_publish(session, &publish.topic, options.disclose_me)?;
+        let exclude = (options.exclude_me != Some(false)).then_some((conn, session.id));
         let id = PublicationId(self.random_id());
         if options.acknowledge {
             fx.send(
@@ -91,25 +65,74 @@ impl Router {
             topic: publish.topic,
             publication: id,
             publisher,
-            trustlevel: decision.trustlevel,
+            trustlevel,
             receivers: options.receivers,
             retain: options.retain,
             rest: passthru(options.rest),
             payload: publish.payload,
         };
-        self.deliver(&publication, exclude_me.then_some(conn), fx);
+        self.distribute(publication, exclude, retain_for, fx);
+        Ok(())
+    }
+
+    /// Whether a session may publish to `topic`, and if so what subscribers are told about it: who it is and how far
+    /// it is trusted.
+    pub(crate) fn admit_publish(
+        &self,
+        session: &Session,
+        topic: &str,
+        disclose_me: Option<bool>,
+    ) -> Result<(Option<Disclosed>, Option<u32>), Refusal> {
+        let realm = &self.realms[session.realm.0 as usize];
+        if !realm.uris.allow(MatchPolicy::Exact, topic) {
+            return Err(invalid_uri("the topic is no valid URI"));
+        }
+        if is_reserved(topic) {
+            return Err(invalid_uri("topics that begin with 'wamp.' are the router's own"));
+        }
+        let config = self.realm_config(session.realm);
+        let decision = config.roles[session.role()].decide(Action::Publish, topic, MatchPolicy::Exact);
+        if !decision.allowed {
+            return Err(Refusal::new(
+                uri::NOT_AUTHORIZED,
+                "the role may not publish to this",
+            ));
+        }
+        let asks_to_be_disclosed = disclose_me == Some(true);
+        if asks_to_be_disclosed && !config.allow_disclose {
+            return Err(Refusal::new(
+                uri::DISCLOSE_ME_DISALLOWED,
+                "this realm discloses nobody",
+            ));
+        }
+        let publisher = (asks_to_be_disclosed || decision.disclose).then(|| Disclosed {
+            session: session.id,
+            identity: Arc::clone(&session.identity),
+        });
+        Ok((publisher, decision.trustlevel))
+    }
+
+    /// Sends a publication to the subscribers of all shards, but not to `exclude` on this one, and has it retained
+    /// where that is asked for.
+    pub(crate) fn distribute(
+        &mut self,
+        publication: Publication,
+        exclude: Option<(ConnKey, SessionId)>,
+        retain_for: Option<Option<Duration>>,
+        fx: &mut Effects,
+    ) {
+        self.deliver(&publication, exclude.map(|(conn, _)| conn), fx);
         let shards = self.interested_elsewhere(&publication);
         if shards.is_empty() && retain_for.is_none() {
-            return Ok(());
+            return;
         }
         let publication = Arc::new(publication);
         for shard in shards.iter() {
             self.post(shard, PeerMessage::Publication(Arc::clone(&publication)), fx);
         }
         if let Some(expires) = retain_for {
-            self.retain(publication, exclude_me.then_some(session_id), expires, fx);
+            self.retain(publication, exclude.map(|(_, session)| session), expires, fx);
         }
-        Ok(())
     }
 
     /// The other shards that want a publication.

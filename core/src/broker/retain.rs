@@ -40,7 +40,7 @@ const ANSWER_BYTES: usize = 1 << 20;
 const SWEEP: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// How long a publication asks to be retained: no longer than its realm allows.
-pub(super) fn retain_for(options: &Dict, retention: &Retention) -> Result<Option<Duration>, Refusal> {
+pub(crate) fn retain_for(options: &Dict, retention: &Retention) -> Result<Option<Duration>, Refusal> {
     let Some(value) = options.get(EXPIRES) else {
         return Ok(retention.expiry);
     };

@@ -41,7 +41,7 @@ impl Router {
         if !self.realms[realm.0 as usize].uris.allow(policy, &subscribe.topic) {
             return Err(invalid_uri("the topic is no valid URI for its match policy"));
         }
-        let role = &self.realm_config(realm).roles[session.role];
+        let role = &self.realm_config(realm).roles[session.role()];
         if !role.decide(Action::Subscribe, &subscribe.topic, policy).allowed {
             return Err(Refusal::new(
                 uri::NOT_AUTHORIZED,

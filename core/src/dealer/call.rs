@@ -14,6 +14,7 @@ use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{CallKey, ConnKey};
 use crate::message::{Call, RequestKind};
+use crate::meta;
 use crate::options::{CallOptions, MatchPolicy};
 use crate::peer::{Disclosed, Invoke, Part, PeerMessage};
 use crate::router::{Refusal, Router, invalid_uri, is_passthru, passthru};
@@ -51,6 +52,11 @@ impl Router {
         };
         let realm = session.realm;
         let (disclose, trustlevel) = self.admit_call(session, &call)?;
+        if let Some(procedure) = meta::procedure(&call.procedure)
+            && self.realm_config(realm).enable_meta_api
+        {
+            return self.call_meta(conn, call, procedure, fx);
+        }
         let choice = self
             .choose_callee(realm, &call.procedure, &[])
             .ok_or_else(no_such_procedure)?;
@@ -107,7 +113,7 @@ impl Router {
             return Err(invalid_uri("the procedure is no valid URI"));
         }
         let config = self.realm_config(session.realm);
-        let decision = config.roles[session.role].decide(Action::Call, &call.procedure, MatchPolicy::Exact);
+        let decision = config.roles[session.role()].decide(Action::Call, &call.procedure, MatchPolicy::Exact);
         if !decision.allowed {
             return Err(Refusal::new(uri::NOT_AUTHORIZED, "the role may not call this"));
         }
@@ -119,7 +125,8 @@ impl Router {
             ));
         }
         let limit = self.config.limits.pending_calls;
-        if session.calls.len() - session.ended_calls as usize >= limit {
+        let waiting = session.calls.len() - session.ended_calls as usize + session.asking as usize;
+        if waiting >= limit {
             let message = format!("a session may wait for {limit} calls");
             return Err(Refusal::new(uri::LIMIT_EXCEEDED, message));
         }

@@ -46,7 +46,7 @@ impl Router {
             ));
         }
         let config = self.realm_config(realm);
-        if !config.roles[session.role]
+        if !config.roles[session.role()]
             .decide(Action::Register, &register.procedure, policy)
             .allowed
         {

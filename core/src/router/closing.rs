@@ -1,15 +1,28 @@
 //! How sessions end (specification, "Session Closing" and "Protocol Violations").
 
-use std::mem;
+use bytestring::ByteString;
 
 use super::Router;
 use crate::effect::{Close, Effects};
 use crate::error_uri as uri;
 use crate::ids::ConnKey;
 use crate::message::{Goodbye, Message};
+use crate::meta::MetaEvent;
 use crate::session::State;
 use crate::timers::Timer;
 use crate::value::Dict;
+
+/// How the router ends a session of its own accord.
+pub(crate) struct Farewell {
+    /// GOODBYE.Reason; a checked URI.
+    pub(crate) reason: ByteString,
+    /// GOODBYE.Details.message.
+    pub(crate) message: Option<ByteString>,
+    /// What the transport is told in the end.
+    pub(crate) close: Close,
+    /// Whether nobody is to hear of it.
+    pub(crate) quiet: bool,
+}
 
 impl Router {
     /// Ends the session of a peer that broke the protocol, says why, and closes the transport.
@@ -36,29 +49,47 @@ impl Router {
 
     /// A message after the router's GOODBYE: only the client's counts.
     pub(super) fn after_goodbye(&mut self, conn: ConnKey, message: &Message, fx: &mut Effects) {
-        if let Message::Goodbye(_) | Message::Abort(_) = message {
-            self.close(conn, Close::Shutdown, fx);
+        if let (Message::Goodbye(_) | Message::Abort(_), Some(State::ShuttingDown { close, .. })) =
+            (message, self.conns.get(conn).map(|conn| &conn.state))
+        {
+            let close = *close;
+            self.close(conn, close, fx);
         }
+    }
+
+    /// Ends the session on `conn` and says why; the transport is closed when the client has answered, or has had
+    /// its time.
+    pub(crate) fn say_goodbye(&mut self, conn: ConnKey, farewell: Farewell, fx: &mut Effects) {
+        let Farewell {
+            reason,
+            message,
+            close,
+            quiet,
+        } = farewell;
+        self.leave(conn, quiet, fx);
+        let deadline = self.now.after(self.config.limits.goodbye_timeout);
+        if let Some(conn) = self.conns.get_mut(conn) {
+            conn.state = State::ShuttingDown { deadline, close };
+        }
+        self.timers.set(deadline, Timer::Conn(conn));
+        let mut details = Dict::new();
+        if let Some(message) = message {
+            details.push("message", message);
+        }
+        fx.send(conn, Message::Goodbye(Goodbye { details, reason }));
     }
 
     pub(super) fn shut_down_conn(&mut self, conn: ConnKey, fx: &mut Effects) {
         match self.conns.get(conn).map(|conn| &conn.state) {
             Some(State::AwaitingHello { .. }) => self.close(conn, Close::Shutdown, fx),
             Some(State::Established(_)) => {
-                self.end_session(conn, fx);
-                let deadline = self.now.after(self.config.limits.goodbye_timeout);
-                if let Some(conn) = self.conns.get_mut(conn) {
-                    conn.state = State::ShuttingDown { deadline };
-                }
-                self.timers.set(deadline, Timer::Conn(conn));
-                let details = Dict::new().with("message", "the router shuts down");
-                fx.send(
-                    conn,
-                    Message::Goodbye(Goodbye {
-                        details,
-                        reason: uri::SYSTEM_SHUTDOWN.into(),
-                    }),
-                );
+                let farewell = Farewell {
+                    reason: uri::SYSTEM_SHUTDOWN.into(),
+                    message: Some("the router shuts down".into()),
+                    close: Close::Shutdown,
+                    quiet: false,
+                };
+                self.say_goodbye(conn, farewell, fx);
             }
             Some(State::ShuttingDown { .. } | State::Closed) | None => {}
         }
@@ -71,8 +102,9 @@ impl Router {
             Some(State::AwaitingHello { deadline }) if *deadline <= now => {
                 self.close(conn, Close::Normal, fx)
             }
-            Some(State::ShuttingDown { deadline }) if *deadline <= now => {
-                self.close(conn, Close::Shutdown, fx)
+            Some(State::ShuttingDown { deadline, close }) if *deadline <= now => {
+                let close = *close;
+                self.close(conn, close, fx)
             }
             _ => {}
         }
@@ -80,23 +112,36 @@ impl Router {
 
     /// Gives up everything that the session on `conn` holds. The connection then waits for another HELLO.
     pub(super) fn end_session(&mut self, conn: ConnKey, fx: &mut Effects) {
+        self.leave(conn, false, fx);
+    }
+
+    /// [`Router::end_session`], where `quiet` without the session's testaments and its meta event.
+    fn leave(&mut self, conn: ConnKey, quiet: bool, fx: &mut Effects) {
         let deadline = self.now.after(self.config.limits.hello_timeout);
-        let Some(place) = self.conns.get_mut(conn) else {
+        let Some(session) = self.conns.take_session(conn, deadline) else {
             return;
-        };
-        if !matches!(place.state, State::Established(_)) {
-            return;
-        }
-        let State::Established(session) = mem::replace(&mut place.state, State::AwaitingHello { deadline })
-        else {
-            unreachable!("checked above");
         };
         self.timers.set(deadline, Timer::Conn(conn));
         let me = self.session_ref(conn, &session);
-        // Registrations first: who hears that its callee is gone finds the procedure free.
+        let (realm, role, identity) = (session.realm, session.role(), session.identity);
+        self.realm(realm).sessions[role] -= 1;
+        if let Some(testaments) = session.testaments.filter(|_| !quiet) {
+            self.publish_testaments((conn, me.id), *testaments, fx);
+        }
+        // Registrations before calls: who hears that its callee is gone finds the procedure free.
         self.end_registrations(me, session.registrations, fx);
-        self.end_subscriptions(conn, session.realm, &session.subscriptions, fx);
+        self.end_subscriptions(conn, realm, &session.subscriptions, fx);
         self.end_calls(session.calls, fx);
         self.end_work(session.work, fx);
+        if !quiet {
+            let left = |_: &Self| {
+                vec![
+                    me.id.0.into(),
+                    identity.authid.clone().into(),
+                    identity.authrole.clone().into(),
+                ]
+            };
+            self.tell(realm, MetaEvent::SessionLeave, left, fx);
+        }
     }
 }

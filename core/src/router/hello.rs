@@ -9,11 +9,17 @@ use crate::error_uri as uri;
 use crate::features::ClientFeatures;
 use crate::ids::{ConnKey, RealmId};
 use crate::message::{Hello, Message, Welcome};
+use crate::meta::{MetaEvent, details};
 use crate::options::MatchPolicy;
 use crate::session::{Identity, Session, State};
 use crate::session_id::Location;
 use crate::uri::{UriCheck, is_valid};
 use crate::value::{Dict, Value};
+
+/// How sessions without credentials authenticate: all that there are.
+pub(crate) const AUTH_METHOD: &str = "anonymous";
+/// Who says so: the configuration.
+pub(crate) const AUTH_PROVIDER: &str = "static";
 
 /// Why a HELLO is answered by ABORT.
 struct Refused {
@@ -64,10 +70,10 @@ impl Router {
             .unwrap_or_default();
         let offered: Vec<&str> = match hello.details.get("authmethods").and_then(Value::as_list) {
             Some(list) if !list.is_empty() => list.iter().filter_map(Value::as_str).collect(),
-            _ => vec!["anonymous"],
+            _ => vec![AUTH_METHOD],
         };
         for method in &offered {
-            if let ("anonymous", Some(anonymous)) = (*method, &access.anonymous) {
+            if let (AUTH_METHOD, Some(anonymous)) = (*method, &access.anonymous) {
                 return self.anonymous(anonymous, hello);
             }
         }
@@ -140,23 +146,31 @@ impl Router {
         );
         self.next_session = self.next_session.wrapping_add(1);
         let mut details = Dict::new()
-            .with("roles", self.roles.clone())
+            .with("roles", self.realm(granted.realm).roles.clone())
             .with("realm", self.realm_config(granted.realm).name.as_str())
             // A copy: one that is shared takes more memory from then on, and few sessions are ever disclosed.
             .with("authid", &*granted.identity.authid)
             .with("authrole", granted.identity.authrole.clone())
-            .with("authmethod", "anonymous")
-            .with("authprovider", "static")
+            .with("authmethod", AUTH_METHOD)
+            .with("authprovider", AUTH_PROVIDER)
             .with("agent", self.config.agent.as_str());
         if let Some(extra @ Value::Dict(_)) = hello.get("authextra") {
             details.push("authextra", extra.clone());
         }
+        let realm = granted.realm;
+        self.realm(realm).sessions[granted.role] += 1;
         let identity = (granted.role, granted.identity);
-        let session = Session::new(id, granted.realm, identity, features);
-        if let Some(conn) = self.conns.get_mut(conn) {
-            conn.state = State::Established(Box::new(session));
-        }
+        self.conns
+            .establish(conn, Session::new(id, realm, identity, features));
         fx.send(conn, Message::Welcome(Welcome { session: id, details }));
+        let details = |router: &Self| {
+            let session = router.conns.session(conn);
+            session
+                .map(|session| details::of_session(session).into())
+                .into_iter()
+                .collect()
+        };
+        self.tell(realm, MetaEvent::SessionJoin, details, fx);
     }
 
     pub(super) fn abort(&self, conn: ConnKey, reason: &'static str, message: &str, fx: &mut Effects) {

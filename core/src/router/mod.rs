@@ -25,6 +25,7 @@ use crate::features::router_roles;
 use crate::ids::{ConnKey, ID_MAX, RealmId, RegistrationId, RequestId, SHARDS_MAX, SessionRef, ShardId};
 use crate::key_hash::KeyHasher;
 use crate::message::Message;
+use crate::meta::{Gathering, MetaTopics};
 use crate::peer::{Grant, Key, PeerMessage, Revocation, Token};
 use crate::session::{Conn, Conns, Session, State};
 use crate::session_id::SessionIds;
@@ -33,7 +34,9 @@ use crate::timers::{Timer, Timers};
 use crate::uri::UriRules;
 use crate::value::Dict;
 
+pub(crate) use closing::Farewell;
 pub(crate) use established::{Refusal, invalid_uri, is_passthru, passthru};
+pub(crate) use hello::{AUTH_METHOD, AUTH_PROVIDER};
 
 /// The router of one shard.
 #[derive(Debug)]
@@ -50,7 +53,6 @@ pub struct Router {
     pub(crate) rng: fastrand::Rng,
     pub(crate) hasher: RandomState,
     pub(crate) session_ids: SessionIds,
-    roles: Dict,
     /// Permuted into session ids, so that none comes twice and none tells how many there were.
     next_session: u64,
     last_token: u64,
@@ -65,6 +67,12 @@ pub(crate) struct Realm {
     pub(crate) uris: UriRules,
     pub(crate) broker: Broker,
     pub(crate) dealer: Dealer,
+    /// Open sessions of this shard by role, in the order of the realm's roles.
+    pub(crate) sessions: Vec<u32>,
+    /// Set where the realm has a meta API.
+    pub(crate) meta: Option<Box<MetaTopics>>,
+    /// WELCOME.Details.roles.
+    pub(crate) roles: Dict,
 }
 
 /// A question to other shards.
@@ -84,6 +92,8 @@ pub(crate) enum Pending {
         request: RequestId,
         waiting_for: u16,
     },
+    /// A call of a meta procedure that not all shards have answered.
+    Meta(Box<Gathering>),
 }
 
 /// See [`Pending::Register`].
@@ -113,14 +123,20 @@ impl Router {
         let mut rng = fastrand::Rng::with_seed(seed);
         let hasher = RandomState::with_seeds(rng.u64(..), rng.u64(..), rng.u64(..), rng.u64(..));
         let next_session = rng.u64(..);
-        let realm = |realm: &RealmConfig| Realm {
-            hasher: KeyHasher::new(config.key, &realm.name, config.id_bits, shards),
-            uris: UriRules {
-                check: realm.uri_check,
-                len_max: config.limits.uri_bytes,
-            },
-            broker: Broker::new(&hasher, &realm.retention, shards),
-            dealer: Dealer::new(&hasher),
+        let realm = |realm: &RealmConfig| {
+            let keys = KeyHasher::new(config.key, &realm.name, config.id_bits, shards);
+            Realm {
+                uris: UriRules {
+                    check: realm.uri_check,
+                    len_max: config.limits.uri_bytes,
+                },
+                broker: Broker::new(&hasher, &realm.retention, shards),
+                dealer: Dealer::new(&hasher),
+                sessions: vec![0; realm.roles.len()],
+                meta: realm.enable_meta_api.then(|| Box::new(MetaTopics::new(&keys))),
+                roles: router_roles(realm.enable_meta_api),
+                hasher: keys,
+            }
         };
         Self {
             me,
@@ -134,7 +150,6 @@ impl Router {
             rng,
             hasher,
             session_ids: SessionIds::new(config.key),
-            roles: router_roles(),
             config,
             next_session,
             last_token: 0,
@@ -321,6 +336,8 @@ impl Router {
                 callee,
                 why,
             } => self.revoked(registration, callee, &why, fx),
+            PeerMessage::Ask(question) => self.asked(&question, fx),
+            PeerMessage::Answer { token, answer } => self.answered(token, *answer, fx),
             PeerMessage::Ack { token } => self.acknowledged(token, fx),
             PeerMessage::Invoke(invoke) => self.invoke(invoke, fx),
             PeerMessage::Bounce(invoke) => self.bounced(*invoke, fx),
@@ -344,6 +361,7 @@ impl Router {
         let waiting_for = match pending {
             Pending::Subscribe { waiting_for, .. } | Pending::Unregister { waiting_for, .. } => waiting_for,
             Pending::Register(register) => &mut register.waiting_for,
+            Pending::Meta(gathering) => &mut gathering.waiting_for,
         };
         *waiting_for -= 1;
         if *waiting_for > 0 {
@@ -353,6 +371,7 @@ impl Router {
             Some(Pending::Subscribe { realm, slot, .. }) => self.subscribed(realm, slot, fx),
             Some(Pending::Register(register)) => self.registered(*register, fx),
             Some(Pending::Unregister { callee, request, .. }) => self.unregistered(callee, request, fx),
+            Some(Pending::Meta(gathering)) => self.conclude(*gathering, fx),
             None => {}
         }
     }

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use ahash::RandomState;
 use crosspoint_core::authorize::{Allow, Disclose, Permission, Role};
-use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, Retention, RouterConfig};
+use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, RouterConfig};
 use crosspoint_core::effect::{Effect, Effects};
 use crosspoint_core::ids::{ConnKey, PublicationId, RegistrationId, SessionId, ShardId, SubscriptionId};
 use crosspoint_core::message::{Hello, Message};
 use crosspoint_core::peer::PeerMessage;
 use crosspoint_core::router::{Leftovers, Router};
 use crosspoint_core::time::Time;
-use crosspoint_core::uri::UriCheck;
 use crosspoint_core::value::Dict;
 
 use crate::say::text;
+use crate::values::JsonValues;
 
 /// A session, by the order in which it joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -296,21 +296,12 @@ fn hello(features: &[&'static str]) -> Message {
 fn config() -> RouterConfig {
     let everything = || Permission::from_starred("*", Allow::ALL, Disclose::default());
     let role = |name: &'static str| Role::new(name, [everything()], RandomState::with_seeds(1, 2, 3, 4));
+    let realms = vec![RealmConfig::new("realm1", vec![role("user"), role("admin")])];
     RouterConfig {
-        realms: vec![RealmConfig {
-            name: "realm1".into(),
-            roles: vec![role("user"), role("admin")],
-            uri_check: UriCheck::Loose,
-            strict_request_ids: false,
-            allow_disclose: true,
-            retention: Retention::default(),
-        }],
         limits: Limits {
             hello_timeout: Duration::from_secs(3600),
             ..Limits::default()
         },
-        key: [1, 2],
-        agent: "test".into(),
-        id_bits: 53,
+        ..RouterConfig::new(realms, [1, 2], &JsonValues)
     }
 }

@@ -7,12 +7,12 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crosspoint_codec::PayloadValues;
 use crosspoint_codec::frame::rawsocket::MaxLength;
 use crosspoint_codec::frame::websocket::handshake::{Origins, Upgrade};
 use crosspoint_core::authorize::{Allow, Disclose, Permission, Role};
-use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, Retention, RouterConfig};
+use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, RouterConfig};
 use crosspoint_core::payload::Format;
-use crosspoint_core::uri::UriCheck;
 use crosspoint_net::{
     Address, Endpoint, HandoffFn, HttpSpec, ListenerSpec, RawSocketSpec, Route, Running, ServerSpec,
     WebSocketSpec, start,
@@ -74,26 +74,16 @@ pub(crate) fn loopback() -> Endpoint {
 pub(crate) fn spec(shards: u16) -> ServerSpec {
     let hasher = ahash::RandomState::with_seeds(1, 2, 3, 4);
     let everything = Permission::from_starred("*", Allow::ALL, Disclose::default());
-    let realm = RealmConfig {
-        name: "realm1".to_owned(),
-        roles: vec![Role::new("anonymous", [everything], hasher)],
-        uri_check: UriCheck::Loose,
-        strict_request_ids: false,
-        allow_disclose: true,
-        retention: Retention::default(),
-    };
+    let realm = RealmConfig::new("realm1", vec![Role::new("anonymous", [everything], hasher)]);
     ServerSpec {
         shards: NonZeroU16::new(shards).unwrap(),
         spin: crosspoint_shard::rt::SPIN,
         router: Arc::new(RouterConfig {
-            realms: vec![realm],
             limits: Limits {
                 goodbye_timeout: Duration::from_millis(200),
                 ..Limits::default()
             },
-            key: [1, 2],
-            agent: "test".to_owned(),
-            id_bits: 53,
+            ..RouterConfig::new(vec![realm], [1, 2], &PayloadValues)
         }),
         seed: 7,
         shard: ShardConfig::default(),

@@ -66,6 +66,10 @@ pub struct Limits {
     pub pending_calls_per_session: usize,
     /// Most bytes of one call's further parts that wait for a callee.
     pub waiting_bytes_per_call: usize,
+    /// Most testaments of a session.
+    pub testaments_per_session: usize,
+    /// Most bytes of a session's testaments.
+    pub testament_bytes_per_session: usize,
     /// Bytes that may wait to be sent to one client.
     pub outbox_bytes: usize,
     /// What happens to a client whose outbox is full.
@@ -83,6 +87,8 @@ impl Default for Limits {
             registrations_per_session: 100_000,
             pending_calls_per_session: 10_000,
             waiting_bytes_per_call: 1 << 20,
+            testaments_per_session: 100,
+            testament_bytes_per_session: 1 << 20,
             outbox_bytes: 4 << 20,
             slow_consumer: SlowConsumer::Disconnect,
             handshake_timeout: Duration::from_secs(10),
@@ -114,6 +120,8 @@ pub struct Realm {
     pub allow_disclose: bool,
     /// Bounds on its retained events.
     pub retention: Retention,
+    /// Whether there are meta procedures and meta events.
+    pub enable_meta_api: bool,
 }
 
 /// How strictly the URIs in messages are checked.

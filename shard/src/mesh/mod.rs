@@ -199,6 +199,7 @@ fn cost(message: &PeerMessage) -> usize {
             let bytes = |event: &Retained| FIXED + event.publication.payload.len();
             events.iter().map(bytes).sum()
         }
+        PeerMessage::Answer { answer, .. } => answer.cost(),
         PeerMessage::FindRetained(_)
         | PeerMessage::Subscribe { .. }
         | PeerMessage::Unsubscribe { .. }
@@ -208,6 +209,7 @@ fn cost(message: &PeerMessage) -> usize {
         | PeerMessage::RegisterRefused { .. }
         | PeerMessage::Procedure { .. }
         | PeerMessage::Revoked { .. }
+        | PeerMessage::Ask(_)
         | PeerMessage::Ack { .. }
         | PeerMessage::Cancel { .. } => 0,
     };

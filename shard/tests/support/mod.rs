@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use crosspoint_codec::PayloadValues;
 use crosspoint_codec::frame::Framing;
 use crosspoint_core::authorize::Role;
-use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, Retention, RouterConfig};
+use crosspoint_core::config::{Access, Anonymous, RealmConfig, RouterConfig};
 use crosspoint_core::ids::{ConnKey, ShardId};
 use crosspoint_core::payload::Format;
 use crosspoint_core::router::Router;
 use crosspoint_core::time::Time;
-use crosspoint_core::uri::UriCheck;
 use crosspoint_shard::{Attach, Clock, Flushed, Mailbox, Mesh, MeshLimits, SLICE, Shard, ShardConfig, Wire};
 use serde_json::{Value, json};
 
@@ -27,20 +27,8 @@ pub const REALM: &str = "realm1";
 
 /// One realm where anybody may do anything.
 pub fn router_config() -> Arc<RouterConfig> {
-    Arc::new(RouterConfig {
-        realms: vec![RealmConfig {
-            name: REALM.to_owned(),
-            roles: vec![Role::trusted()],
-            uri_check: UriCheck::Loose,
-            strict_request_ids: false,
-            allow_disclose: true,
-            retention: Retention::default(),
-        }],
-        limits: Limits::default(),
-        key: [1, 2],
-        agent: "test".to_owned(),
-        id_bits: 53,
-    })
+    let realms = vec![RealmConfig::new(REALM, vec![Role::trusted()])];
+    Arc::new(RouterConfig::new(realms, [1, 2], &PayloadValues))
 }
 
 pub fn access() -> Arc<Access> {

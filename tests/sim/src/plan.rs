@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ahash::RandomState;
+use crosspoint_codec::PayloadValues;
 use crosspoint_core::authorize::{Allow, Disclose, Permission, Role};
-use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, Retention, RouterConfig};
-use crosspoint_core::uri::UriCheck;
+use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, RouterConfig};
 use fastrand::Rng;
 
 use crate::uris::Uris;
@@ -134,24 +134,21 @@ fn config(rng: &mut Rng) -> RouterConfig {
         ..Limits::default()
     };
     let (strict, disclose) = (rng.u32(..3) == 0, rng.u32(..4) > 0);
+    let realms = REALMS.iter().map(|name| realm(name, strict, disclose)).collect();
+    let key = [rng.u64(..), rng.u64(..)];
     RouterConfig {
-        realms: REALMS.iter().map(|name| realm(name, strict, disclose)).collect(),
         limits,
-        key: [rng.u64(..), rng.u64(..)],
-        agent: "crosspoint-sim".into(),
         // Few bits make keys clash, as 53 never do within a lifetime.
         id_bits: [53, 6, 5, 4, 3, 1][rng.usize(..6)],
+        ..RouterConfig::new(realms, key, &PayloadValues)
     }
 }
 
 fn realm(name: &str, strict_request_ids: bool, allow_disclose: bool) -> RealmConfig {
     RealmConfig {
-        name: name.into(),
-        roles: ROLES.iter().map(|name| role(name)).collect(),
-        uri_check: UriCheck::Loose,
         strict_request_ids,
         allow_disclose,
-        retention: Retention::default(),
+        ..RealmConfig::new(name, ROLES.iter().map(|name| role(name)).collect())
     }
 }
 

@@ -238,6 +238,16 @@ fn limits(field: &Field<'_>) -> Option<Limits> {
             defaults.waiting_bytes_per_call,
             |field| count(field, "bytes", 1024, 1 << 30),
         ),
+        testaments_per_session: section.or(
+            "testaments_per_session",
+            defaults.testaments_per_session,
+            |field| count(field, "a number of testaments", 0, 100_000),
+        ),
+        testament_bytes_per_session: section.or(
+            "testament_bytes_per_session",
+            defaults.testament_bytes_per_session,
+            |field| count(field, "bytes", 0, 1 << 30),
+        ),
         outbox_bytes: section.or("outbox_bytes", defaults.outbox_bytes, |field| {
             count(field, "bytes", 65_536, 1 << 30)
         }),

@@ -49,6 +49,7 @@ fn realm(mut section: Section<'_>, others: &[Realm]) -> Realm {
         strict_request_ids: options.strict_request_ids,
         allow_disclose: !options.refuse_disclose,
         retention: options.retention,
+        enable_meta_api: !options.disable_meta_api,
     }
 }
 
@@ -72,16 +73,16 @@ struct RealmOptions {
     strict_request_ids: bool,
     refuse_disclose: bool,
     retention: Retention,
+    disable_meta_api: bool,
 }
 
 fn options(field: &Field<'_>) -> Option<RealmOptions> {
     let mut section = field.section("a realm's options")?;
-    if let Some(meta) = section.get("enable_meta_api")
-        && meta.boolean() == Some(true)
-    {
-        meta.warn("the meta API (wamp.session.count and the like) is not there yet; calls to it will fail");
-    }
-    section.not_yet(&["bridge_meta_api"]);
+    section.only(
+        "bridge_meta_api",
+        false,
+        "there is no management realm that the meta API could be bridged to",
+    );
     if let Some(chunk) = section.get("event_dispatching_chunk_size") {
         chunk.not_yet("remove this key: a fan-out is cut into slices by time");
     }
@@ -92,6 +93,7 @@ fn options(field: &Field<'_>) -> Option<RealmOptions> {
         strict_request_ids: section.or("strict_request_ids", false, Field::boolean),
         refuse_disclose: !section.or("allow_disclose", true, Field::boolean),
         retention: section.or("event_retention", Retention::default(), retention),
+        disable_meta_api: !section.or("enable_meta_api", true, Field::boolean),
     };
     section.finish();
     Some(options)

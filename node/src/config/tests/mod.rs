@@ -20,14 +20,15 @@ fn good() -> Value {
             "limits": {
                 "nesting_depth": 32, "uri_length": 255, "subscriptions_per_session": 10,
                 "registrations_per_session": 11, "pending_calls_per_session": 12, "waiting_bytes_per_call": 2048,
-                "outbox_bytes": 65536,
+                "testaments_per_session": 13, "testament_bytes_per_session": 14, "outbox_bytes": 65536,
                 "slow_consumer": "drop", "handshake_timeout": 5000
             },
             "components": [],
             "realms": [{
                 "id": "realm001",
                 "name": "realm1",
-                "options": {"bridge_meta_api": false, "uri_check": "strict", "strict_request_ids": true, "allow_disclose": false,
+                "options": {"bridge_meta_api": false, "enable_meta_api": false, "uri_check": "strict", "strict_request_ids": true,
+                    "allow_disclose": false,
                     "event_retention": {"events": 9, "bytes": 65536, "per_topic": 2, "per_subscribe": 3, "expiry": 4000}},
                 "roles": [{
                     "name": "anonymous",
@@ -143,6 +144,7 @@ fn every_supported_key_arrives_in_the_checked_configuration() {
         (realm.uri_check, realm.strict_request_ids, realm.allow_disclose),
         (UriCheck::Strict, true, false)
     );
+    assert!(!realm.enable_meta_api);
     let permission = &realm.roles[0].permissions[0];
     assert_eq!(
         (permission.uri.as_str(), permission.policy.name()),
@@ -342,7 +344,6 @@ fn the_configuration_that_crossbar_writes_is_refused_only_for_what_is_not_built_
     assert_eq!(
         keys,
         [
-            "workers[0].realms[0].options.enable_meta_api",
             "workers[0].realms[0].options.bridge_meta_api",
             "workers[0].transports[0].paths.ws.serializers[2]",
             "workers[0].transports[0].paths.publish.type",

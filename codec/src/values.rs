@@ -1,0 +1,224 @@
+//! Payloads as values, for the few that the router reads or writes itself.
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
+use crosspoint_core::arguments::{Arguments, Values};
+use crosspoint_core::payload::{Format, Payload};
+use crosspoint_core::value::{Dict, Value};
+
+use crate::error::Malformed;
+use crate::read::{CborReader, JsonReader, MsgPackReader, Reader, Token, TokenOf};
+use crate::transcode::key_text;
+use crate::write::{CborWriter, Writer};
+
+/// Most values of one payload; in memory each takes many times its size on the wire.
+const VALUES_MAX: u32 = 65_536;
+
+/// The serializers' implementation of [`Values`]. Writes CBOR, from which the others are made with the least work.
+#[derive(Clone, Copy, Debug)]
+pub struct PayloadValues;
+
+impl Values for PayloadValues {
+    fn read(&self, payload: &Payload) -> Option<Arguments> {
+        let mut left = VALUES_MAX;
+        let mut value = |encoded: &Bytes| match encoded.is_empty() {
+            true => Ok(Value::Null),
+            false => value(payload.format, encoded, &mut left),
+        };
+        let list = match value(&payload.args).ok()? {
+            Value::Null => Vec::new(),
+            Value::List(list) => list,
+            _ => return None,
+        };
+        let dict = match value(&payload.kwargs).ok()? {
+            Value::Null => Dict::new(),
+            Value::Dict(dict) => dict,
+            _ => return None,
+        };
+        Some(Arguments { list, dict })
+    }
+
+    fn item(&self, payload: &Payload, index: usize) -> Option<Bytes> {
+        let args = &payload.args;
+        let place = match payload.format {
+            Format::Json => nth(&mut JsonReader::new(args).ok()?, index),
+            Format::MsgPack => nth(&mut MsgPackReader::new(args), index),
+            Format::Cbor => nth(&mut CborReader::new(args), index),
+        };
+        Some(args.slice(place.ok()??))
+    }
+
+    fn write(&self, arguments: &Arguments) -> Payload {
+        let mut out = BytesMut::new();
+        if !arguments.list.is_empty() || !arguments.dict.is_empty() {
+            let mut writer = CborWriter::new(&mut out);
+            let open = writer.begin_list();
+            for item in &arguments.list {
+                writer.value(item);
+            }
+            writer.end_list(open, arguments.list.len());
+        }
+        let args = out.split().freeze();
+        if !arguments.dict.is_empty() {
+            CborWriter::new(&mut out).dict(&arguments.dict);
+        }
+        let kwargs = out.freeze();
+        match args.is_empty() {
+            true => Payload::EMPTY,
+            false => Payload {
+                format: Format::Cbor,
+                args,
+                kwargs,
+            },
+        }
+    }
+}
+
+fn value(format: Format, encoded: &[u8], left: &mut u32) -> Result<Value, Malformed> {
+    match format {
+        Format::Json => {
+            let mut reader = JsonReader::new(encoded).map_err(|_| Malformed::Utf8)?;
+            read(&mut reader, left)
+        }
+        Format::MsgPack => read(&mut MsgPackReader::new(encoded), left),
+        Format::Cbor => read(&mut CborReader::new(encoded), left),
+    }
+}
+
+/// Reads one value. The depth was limited when the payload was decoded; fails as truncated when `left` is used up.
+fn read<'a, R: Reader<'a>>(reader: &mut R, left: &mut u32) -> Result<Value, Malformed> {
+    let token = reader.token()?;
+    read_from(token, reader, left)
+}
+
+fn read_from<'a, R: Reader<'a>>(
+    token: TokenOf<'a, R>,
+    reader: &mut R,
+    left: &mut u32,
+) -> Result<Value, Malformed> {
+    *left = left.checked_sub(1).ok_or(Malformed::Truncated)?;
+    Ok(match token {
+        Token::Null => Value::Null,
+        Token::Bool(value) => Value::Bool(value),
+        Token::Int(value) => Value::Int(value),
+        Token::UInt(value) => Value::UInt(value),
+        Token::Float(value) => Value::Float(value),
+        Token::Str(text) => Value::Str(ByteString::from(&*text)),
+        Token::Bytes(bytes) => Value::Bytes(Bytes::copy_from_slice(&bytes)),
+        Token::List(mut scope) => {
+            let mut list = Vec::new();
+            while reader.more(&mut scope)? {
+                list.push(read(reader, left)?);
+            }
+            Value::List(list)
+        }
+        Token::Map(mut scope) => {
+            let mut dict = Dict::new();
+            while reader.more(&mut scope)? {
+                let key = key_text(reader)?;
+                dict.push(&*key, read(reader, left)?);
+            }
+            Value::Dict(dict)
+        }
+    })
+}
+
+/// Where in a list its item `index` lies.
+fn nth<'a, R: Reader<'a>>(reader: &mut R, index: usize) -> Result<Option<Range<usize>>, Malformed> {
+    let Token::List(mut scope) = reader.token()? else {
+        return Ok(None);
+    };
+    let mut place = 0;
+    while reader.more(&mut scope)? {
+        let start = reader.start();
+        reader.skip(u8::MAX)?;
+        if place == index {
+            return Ok(Some(start..reader.position()));
+        }
+        place += 1;
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcode;
+
+    fn json(args: &'static str, kwargs: &'static str) -> Payload {
+        Payload {
+            format: Format::Json,
+            args: Bytes::from_static(args.as_bytes()),
+            kwargs: Bytes::from_static(kwargs.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_written_again() {
+        let payload = json(
+            r#"[1,-2,18446744073709551615,1.5,true,null,"ä","\u0000AQI=",[[]],{"a":{}}]"#,
+            r#"{"key":[{}]}"#,
+        );
+        for format in Format::ALL {
+            let read = PayloadValues.read(&transcode(&payload, format)).expect("values");
+            assert_eq!(read.list.len(), 10, "{format:?}");
+            assert_eq!(read.list[7], Value::Bytes(Bytes::from_static(&[1, 2])));
+            let written = PayloadValues.write(&read);
+            assert_eq!(PayloadValues.read(&written), Some(read));
+            assert_eq!(transcode(&written, Format::Json), payload);
+        }
+    }
+
+    #[test]
+    fn an_item_is_found_in_every_format() {
+        let payload = json(r#"["com.example", [1, {"a": 2}] ,{"b":"c"}]"#, "");
+        for format in Format::ALL {
+            let payload = transcode(&payload, format);
+            let item = |index| {
+                let args = PayloadValues.item(&payload, index)?;
+                let alone = Payload {
+                    format,
+                    args,
+                    kwargs: Bytes::new(),
+                };
+                Some(transcode(&alone, Format::Json).args)
+            };
+            let expected = if format == Format::Json {
+                r#"[1, {"a": 2}]"#
+            } else {
+                r#"[1,{"a":2}]"#
+            };
+            assert_eq!(item(0).as_deref(), Some(&br#""com.example""#[..]));
+            assert_eq!(item(1).as_deref(), Some(expected.as_bytes()));
+            assert_eq!(item(2).as_deref(), Some(&br#"{"b":"c"}"#[..]));
+            assert_eq!(item(3), None);
+        }
+        assert_eq!(PayloadValues.item(&Payload::EMPTY, 0), None);
+    }
+
+    #[test]
+    fn nothing_is_an_empty_payload() {
+        assert_eq!(PayloadValues.read(&Payload::EMPTY), Some(Arguments::default()));
+        assert_eq!(PayloadValues.write(&Arguments::default()), Payload::EMPTY);
+        let dict = Dict::new().with("a", 1);
+        let written = PayloadValues.write(&Arguments {
+            list: Vec::new(),
+            dict,
+        });
+        assert_eq!(transcode(&written, Format::Json).args, "[]");
+    }
+
+    #[test]
+    fn what_is_no_list_and_what_is_too_much_is_refused() {
+        assert_eq!(PayloadValues.read(&json(r#""opaque""#, "")), None);
+        let many = format!("[0{}]", ",0".repeat(VALUES_MAX as usize));
+        let payload = Payload {
+            format: Format::Json,
+            args: Bytes::from(many),
+            kwargs: Bytes::new(),
+        };
+        assert_eq!(PayloadValues.read(&payload), None);
+    }
+}

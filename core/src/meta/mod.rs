@@ -1,0 +1,141 @@
+//! The meta API: what the router tells about itself, as procedures and events of the realm concerned
+//! (specification, "Session Meta API", "Registration Meta API", "Subscription Meta API", "Testaments").
+//!
+//! A meta procedure is a function of the router, found by its name when a CALL has passed the caller's permissions.
+//! What one shard does not know is gathered from others by a [`Question`], and answered once all have spoken.
+//! Meta events are ordinary publications without a publisher. Those about one subscription or registration all come
+//! from its key's owner, so no two of them contradict each other: create, register, unregister, delete. Those about
+//! one session come from its own shard.
+//!
+//! `wamp.*` topics are left out: nobody hears or sees who listens to meta events.
+
+mod arguments;
+pub(crate) mod details;
+mod events;
+mod question;
+mod session;
+mod testament;
+
+use std::sync::Arc;
+
+pub(crate) use self::arguments::MetaCall;
+pub(crate) use self::events::{MetaEvent, MetaTopics};
+pub use self::question::{Answer, Kill, Query, Question, Victims};
+pub(crate) use self::question::{Gathering, Whom};
+pub(crate) use self::testament::Testaments;
+use crate::arguments::Arguments;
+use crate::effect::Effects;
+use crate::error_uri as uri;
+use crate::ids::{ConnKey, RequestId};
+use crate::message::{Call, CallResult, Message, RequestKind};
+use crate::options::ResultDetails;
+use crate::router::{Refusal, Router, is_passthru};
+use crate::value::Value;
+
+/// How far a meta procedure has come when its function returns.
+pub(crate) enum Step {
+    /// The positional results.
+    Done(Vec<Value>),
+    /// Other shards were asked.
+    Asked,
+}
+
+/// A meta procedure.
+pub(crate) type Procedure = fn(&mut Router, &MetaCall, &mut Effects) -> Result<Step, Refusal>;
+
+/// The meta procedure of this name. Calls of other `wamp.` names go the way of all calls.
+pub(crate) fn procedure(name: &str) -> Option<Procedure> {
+    Some(match name.strip_prefix("wamp.")? {
+        "session.count" => Router::session_count,
+        "session.list" => Router::session_list,
+        "session.get" => Router::session_get,
+        "session.kill" => Router::session_kill,
+        "session.kill_by_authid" => Router::session_kill_by_authid,
+        "session.kill_by_authrole" => Router::session_kill_by_authrole,
+        "session.kill_all" => Router::session_kill_all,
+        "session.add_testament" => Router::add_testament,
+        "session.flush_testaments" => Router::flush_testaments,
+        _ => return None,
+    })
+}
+
+impl Router {
+    /// Carries out a call that its caller may make.
+    pub(crate) fn call_meta(
+        &mut self,
+        conn: ConnKey,
+        call: Call,
+        procedure: Procedure,
+        fx: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let Some(session) = self.conns.session(conn) else {
+            return Ok(());
+        };
+        let (caller, realm) = (self.session_ref(conn, session), session.realm);
+        if call.options.progress || is_passthru(&call.options.rest) {
+            let message = "a meta procedure takes its arguments at once and in the open";
+            return Err(Refusal::new(uri::FEATURE_NOT_SUPPORTED, message));
+        }
+        let Some(Arguments { list, dict }) = self.config.values.read(&call.payload) else {
+            return Err(invalid_argument("expected fewer arguments, in a list"));
+        };
+        let call = MetaCall {
+            caller,
+            realm,
+            request: call.request,
+            list,
+            dict,
+            payload: call.payload,
+        };
+        match procedure(self, &call, fx)? {
+            Step::Done(results) => self.meta_result(conn, call.request, results, fx),
+            Step::Asked => {}
+        }
+        Ok(())
+    }
+
+    fn meta_result(&mut self, conn: ConnKey, request: RequestId, list: Vec<Value>, fx: &mut Effects) {
+        let payload = self.config.values.write(&Arguments {
+            list,
+            ..Arguments::default()
+        });
+        let details = ResultDetails::default();
+        fx.send(
+            conn,
+            Message::Result(CallResult {
+                request,
+                details,
+                payload,
+            }),
+        );
+    }
+
+    /// All shards that were asked have answered.
+    pub(crate) fn conclude(&mut self, gathering: Gathering, fx: &mut Effects) {
+        let Some(session) = self.conns.same_session_mut(gathering.caller) else {
+            return;
+        };
+        session.asking -= 1;
+        let (conn, request) = (gathering.caller.conn, gathering.request);
+        match (gathering.conclude)(gathering.answer) {
+            Ok(results) => self.meta_result(conn, request, results, fx),
+            Err(refusal) => self.refuse(conn, (RequestKind::Call, request), refusal, fx),
+        }
+    }
+
+    /// As one of the shards that were asked.
+    pub(crate) fn asked(&mut self, question: &Arc<Question>, fx: &mut Effects) {
+        let realm = question.realm;
+        let answer = match &question.query {
+            Query::SessionCount { authroles } => self.count_sessions(realm, authroles.as_deref()),
+            Query::SessionList { authroles } => self.list_sessions(realm, authroles.as_deref()),
+            Query::Session(id) => self.tell_session(realm, *id),
+            Query::Kill(kill) => self.kill_sessions(realm, kill, fx),
+        };
+        self.answer(question, answer, fx);
+    }
+}
+
+pub(crate) fn invalid_argument(what: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
+    Refusal::new(uri::INVALID_ARGUMENT, what)
+}

@@ -1,0 +1,206 @@
+//! Questions that one shard asks others for a meta procedure, and how the answers become one.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+
+use super::{MetaCall, Step};
+use crate::effect::Effects;
+use crate::ids::{RealmId, RequestId, SessionId, SessionRef, ShardId};
+use crate::peer::{PeerMessage, Token};
+use crate::router::{Pending, Refusal, Router};
+use crate::value::{Dict, Value};
+
+/// What a shard asks others.
+#[derive(Debug)]
+pub struct Question {
+    /// The shard that asks.
+    pub from: ShardId,
+    /// Its question.
+    pub token: Token,
+    /// The realm that the question is about.
+    pub realm: RealmId,
+    /// What is asked.
+    pub query: Query,
+}
+
+/// What is asked, or to be done, on the shards asked.
+#[derive(Debug)]
+pub enum Query {
+    /// How many sessions there are, of these roles if named.
+    SessionCount {
+        /// The roles.
+        authroles: Option<Vec<ByteString>>,
+    },
+    /// Which sessions there are, of these roles if named.
+    SessionList {
+        /// The roles.
+        authroles: Option<Vec<ByteString>>,
+    },
+    /// The details of a session.
+    Session(SessionId),
+    /// Sessions are to end.
+    Kill(Kill),
+}
+
+/// See [`Query::Kill`].
+#[derive(Debug)]
+pub struct Kill {
+    /// Which sessions.
+    pub victims: Victims,
+    /// The session that asks for it, which is never among them.
+    pub except: SessionId,
+    /// GOODBYE.Reason; a checked URI.
+    pub reason: ByteString,
+    /// GOODBYE.Details.message.
+    pub message: Option<ByteString>,
+}
+
+/// See [`Kill::victims`].
+#[derive(Debug)]
+pub enum Victims {
+    /// This session.
+    Session(SessionId),
+    /// All with this authid.
+    Authid(ByteString),
+    /// All with this authrole.
+    Authrole(ByteString),
+    /// All.
+    All,
+}
+
+/// What a shard has to say to a question.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Answer {
+    /// Nothing: what was asked for is not here.
+    #[default]
+    Nothing,
+    /// A number.
+    Count(u64),
+    /// Ids.
+    Ids(Vec<u64>),
+    /// Details of one thing.
+    Details(Dict),
+}
+
+impl Answer {
+    /// Both answers as one.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Count(one), Self::Count(other)) => Self::Count(one + other),
+            (Self::Ids(mut one), Self::Ids(mut other)) => {
+                one.append(&mut other);
+                Self::Ids(one)
+            }
+            (Self::Nothing, other) => other,
+            (one, _) => one,
+        }
+    }
+
+    /// Bytes that the answer holds, roughly.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        match self {
+            Self::Nothing | Self::Count(_) | Self::Details(_) => 0,
+            Self::Ids(ids) => size_of_val(&ids[..]),
+        }
+    }
+
+    /// The number of things; [`Answer::Nothing`] is none.
+    pub(super) fn count(self) -> Vec<Value> {
+        match self {
+            Self::Count(count) => vec![count.into()],
+            Self::Ids(ids) => vec![(ids.len() as u64).into()],
+            Self::Nothing | Self::Details(_) => vec![0.into()],
+        }
+    }
+
+    /// The ids as a list, in their order; [`Answer::Nothing`] is an empty one.
+    pub(super) fn ids(self) -> Vec<Value> {
+        let mut ids = match self {
+            Self::Ids(ids) => ids,
+            Self::Nothing | Self::Count(_) | Self::Details(_) => Vec::new(),
+        };
+        ids.sort_unstable();
+        vec![Value::List(ids.into_iter().map(Value::from).collect())]
+    }
+}
+
+/// How the answer of all shards becomes the results of the call.
+pub(crate) type Conclude = fn(Answer) -> Result<Vec<Value>, Refusal>;
+
+/// A call of a meta procedure that waits for shards.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    pub(crate) caller: SessionRef,
+    pub(crate) request: RequestId,
+    pub(crate) waiting_for: u16,
+    /// Of those that have answered.
+    pub(crate) answer: Answer,
+    pub(crate) conclude: Conclude,
+}
+
+/// Who is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Whom {
+    /// Every shard, this one included.
+    All,
+    /// One shard, perhaps this one.
+    One(ShardId),
+}
+
+impl Router {
+    /// Asks shards on behalf of a call, which `conclude` answers once they have.
+    pub(crate) fn ask(
+        &mut self,
+        call: &MetaCall,
+        (whom, query): (Whom, Query),
+        conclude: Conclude,
+        fx: &mut Effects,
+    ) -> Result<Step, Refusal> {
+        let Some(session) = self.conns.same_session_mut(call.caller) else {
+            return Ok(Step::Asked);
+        };
+        session.asking += 1;
+        let token = self.new_token();
+        let gathering = Gathering {
+            caller: call.caller,
+            request: call.request,
+            waiting_for: match whom {
+                Whom::All => self.shards,
+                Whom::One(_) => 1,
+            },
+            answer: Answer::Nothing,
+            conclude,
+        };
+        self.pending.insert(token, Pending::Meta(Box::new(gathering)));
+        let question = Question {
+            from: self.me,
+            token,
+            realm: call.realm,
+            query,
+        };
+        let message = PeerMessage::Ask(Arc::new(question));
+        match whom {
+            Whom::All => self.post_all(&message, fx),
+            Whom::One(shard) => self.post(shard, message, fx),
+        }
+        Ok(Step::Asked)
+    }
+
+    pub(super) fn answer(&mut self, question: &Question, answer: Answer, fx: &mut Effects) {
+        let message = PeerMessage::Answer {
+            token: question.token,
+            answer: Box::new(answer),
+        };
+        self.post(question.from, message, fx);
+    }
+
+    /// One of the shards that were asked has answered.
+    pub(crate) fn answered(&mut self, token: Token, answer: Answer, fx: &mut Effects) {
+        if let Some(Pending::Meta(gathering)) = self.pending.get_mut(&token) {
+            gathering.answer = std::mem::take(&mut gathering.answer).and(answer);
+        }
+        self.acknowledged(token, fx);
+    }
+}

@@ -1,0 +1,180 @@
+//! Meta procedures about sessions (specification, "Session Meta API").
+
+use bytestring::ByteString;
+
+use super::arguments::expected;
+use super::{Answer, Kill, MetaCall, Query, Step, Victims, Whom, details};
+use crate::effect::{Close, Effects};
+use crate::error_uri as uri;
+use crate::ids::{ConnKey, RealmId, SessionId, ShardId};
+use crate::options::MatchPolicy;
+use crate::router::{Farewell, Refusal, Router};
+use crate::session::Session;
+use crate::uri::{UriCheck, is_valid};
+use crate::value::Value;
+
+impl Router {
+    pub(super) fn session_count(&mut self, call: &MetaCall, fx: &mut Effects) -> Result<Step, Refusal> {
+        let authroles = call.texts(0, "filter_authroles")?;
+        let query = Query::SessionCount { authroles };
+        self.ask(call, (Whom::All, query), |answer| Ok(answer.count()), fx)
+    }
+
+    pub(super) fn session_list(&mut self, call: &MetaCall, fx: &mut Effects) -> Result<Step, Refusal> {
+        let authroles = call.texts(0, "filter_authroles")?;
+        let query = Query::SessionList { authroles };
+        self.ask(call, (Whom::All, query), |answer| Ok(answer.ids()), fx)
+    }
+
+    pub(super) fn session_get(&mut self, call: &MetaCall, fx: &mut Effects) -> Result<Step, Refusal> {
+        let id = SessionId(call.id(0, "session")?);
+        let shard = self.home_of(id).ok_or_else(no_such_session)?;
+        let details = |answer| match answer {
+            Answer::Details(details) => Ok(vec![Value::Dict(details)]),
+            _ => Err(no_such_session()),
+        };
+        self.ask(call, (Whom::One(shard), Query::Session(id)), details, fx)
+    }
+
+    pub(super) fn session_kill(&mut self, call: &MetaCall, fx: &mut Effects) -> Result<Step, Refusal> {
+        let id = SessionId(call.id(0, "session")?);
+        let kill = kill(call, Victims::Session(id))?;
+        let shard = self
+            .home_of(id)
+            .filter(|_| id != call.caller.id)
+            .ok_or_else(no_such_session)?;
+        let nothing = |answer| match answer {
+            Answer::Nothing => Err(no_such_session()),
+            _ => Ok(Vec::new()),
+        };
+        self.ask(call, (Whom::One(shard), kill), nothing, fx)
+    }
+
+    pub(super) fn session_kill_by_authid(
+        &mut self,
+        call: &MetaCall,
+        fx: &mut Effects,
+    ) -> Result<Step, Refusal> {
+        let kill = kill(call, Victims::Authid(call.text(0, "authid")?.clone()))?;
+        self.ask(call, (Whom::All, kill), |answer| Ok(answer.ids()), fx)
+    }
+
+    /// Answers the number of sessions, as the specification has it; Crossbar.io answers their ids.
+    pub(super) fn session_kill_by_authrole(
+        &mut self,
+        call: &MetaCall,
+        fx: &mut Effects,
+    ) -> Result<Step, Refusal> {
+        let kill = kill(call, Victims::Authrole(call.text(0, "authrole")?.clone()))?;
+        self.ask(call, (Whom::All, kill), |answer| Ok(answer.count()), fx)
+    }
+
+    pub(super) fn session_kill_all(&mut self, call: &MetaCall, fx: &mut Effects) -> Result<Step, Refusal> {
+        let kill = kill(call, Victims::All)?;
+        self.ask(call, (Whom::All, kill), |answer| Ok(answer.count()), fx)
+    }
+
+    pub(super) fn count_sessions(&self, realm: RealmId, authroles: Option<&[ByteString]>) -> Answer {
+        let roles = &self.realm_config(realm).roles;
+        let counts = roles.iter().zip(&self.realms[realm.0 as usize].sessions);
+        let is_wanted = |name: &ByteString| authroles.is_none_or(|wanted| wanted.contains(name));
+        let count = counts.filter(|(role, _)| is_wanted(role.name()));
+        Answer::Count(count.map(|(_, count)| u64::from(*count)).sum())
+    }
+
+    pub(super) fn list_sessions(&self, realm: RealmId, authroles: Option<&[ByteString]>) -> Answer {
+        let is_wanted = |session: &&Session| {
+            session.realm == realm
+                && authroles.is_none_or(|wanted| wanted.contains(&session.identity.authrole))
+        };
+        let sessions = self.conns.sessions().filter(is_wanted);
+        Answer::Ids(sessions.map(|session| session.id.0).collect())
+    }
+
+    pub(super) fn tell_session(&mut self, realm: RealmId, id: SessionId) -> Answer {
+        match self.session_here(realm, id) {
+            Some((_, session)) => Answer::Details(details::of_session(session)),
+            None => Answer::Nothing,
+        }
+    }
+
+    pub(super) fn kill_sessions(&mut self, realm: RealmId, kill: &Kill, fx: &mut Effects) -> Answer {
+        let victims: Vec<ConnKey> = match &kill.victims {
+            Victims::Session(id) => match self.session_here(realm, *id) {
+                Some((conn, _)) => vec![conn],
+                None => return Answer::Nothing,
+            },
+            victims => {
+                let is_victim = |session: &Session| {
+                    session.realm == realm && session.id != kill.except && is_among(session, victims)
+                };
+                let sessions = self.conns.open();
+                sessions
+                    .filter_map(|(conn, session)| is_victim(session).then_some(conn))
+                    .collect()
+            }
+        };
+        let ids = victims.iter().filter_map(|conn| self.conns.session(*conn));
+        let ids = ids.map(|session| session.id.0).collect();
+        // The specification wants no meta events of a realm that is emptied, and no testaments.
+        let quiet = matches!(kill.victims, Victims::All);
+        for conn in victims {
+            let farewell = Farewell {
+                reason: kill.reason.clone(),
+                message: kill.message.clone(),
+                close: Close::Normal,
+                quiet,
+            };
+            self.say_goodbye(conn, farewell, fx);
+        }
+        Answer::Ids(ids)
+    }
+
+    /// The shard that a session id names.
+    pub(crate) fn home_of(&self, id: SessionId) -> Option<ShardId> {
+        let home = self.session_ids.locate(id)?;
+        (home.slot == 0 && home.shard.0 < self.shards).then_some(home.shard)
+    }
+
+    /// The open session of this id on this shard, if it is in `realm`.
+    pub(crate) fn session_here(&mut self, realm: RealmId, id: SessionId) -> Option<(ConnKey, &Session)> {
+        let conn = self.conns.find(id, &self.hasher)?;
+        let session = self
+            .conns
+            .session(conn)
+            .filter(|session| session.realm == realm)?;
+        Some((conn, session))
+    }
+}
+
+/// What the call wants to be done to `victims`.
+fn kill(call: &MetaCall, victims: Victims) -> Result<Query, Refusal> {
+    let text = |name| match call.named(name) {
+        None => Ok(None),
+        Some(Value::Str(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(expected(name, "text")),
+    };
+    let reason = text("reason")?.unwrap_or_else(|| uri::KILLED.into());
+    if !is_valid(UriCheck::Loose, MatchPolicy::Exact, &reason) {
+        return Err(crate::router::invalid_uri("the reason is no valid URI"));
+    }
+    Ok(Query::Kill(Kill {
+        victims,
+        except: call.caller.id,
+        reason,
+        message: text("message")?,
+    }))
+}
+
+fn is_among(session: &Session, victims: &Victims) -> bool {
+    match victims {
+        Victims::Session(id) => session.id == *id,
+        Victims::Authid(authid) => session.identity.authid == *authid,
+        Victims::Authrole(authrole) => session.identity.authrole == *authrole,
+        Victims::All => true,
+    }
+}
+
+fn no_such_session() -> Refusal {
+    Refusal::new(uri::NO_SUCH_SESSION, "")
+}
