@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use crosspoint_codec::frame::Framing;
+use crosspoint_codec::frame::websocket::deflate::WindowBits;
 use crosspoint_core::ids::{ConnKey, ShardId};
 use crosspoint_core::message::Message;
 use crosspoint_core::payload::Format;
@@ -92,14 +93,26 @@ impl Shards {
 
     /// Opens a session on `shard`, which then sends `first`; all shards know of it.
     pub fn join(&mut self, shard: usize, first: Option<Message>) -> Place {
-        self.join_in(FORMAT, shard, first)
+        self.join_as(FORMAT, None, shard, first)
     }
 
     /// The same for a session with another serializer.
     pub fn join_in(&mut self, format: Format, shard: usize, first: Option<Message>) -> Place {
+        self.join_as(format, None, shard, first)
+    }
+
+    /// The same for one that takes compressed messages, if there is a window.
+    pub fn join_as(
+        &mut self,
+        format: Format,
+        deflate: Option<WindowBits>,
+        shard: usize,
+        first: Option<Message>,
+    ) -> Place {
         let conn = self.shards[shard].0.attach(Attach {
             format,
             framing: Framing::WebSocket,
+            deflate,
             access: access(),
             wire: Rc::clone(&self.sink) as Rc<dyn Wire>,
             peer_max_bytes: 1 << 24,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use crosspoint_codec::frame::http::{self, MAX_HEAD, NO_HEADERS, RequestHead};
 use crosspoint_codec::frame::rawsocket::{self, HandshakeError, Refusal};
+use crosspoint_codec::frame::websocket::deflate::WindowBits;
 use crosspoint_codec::frame::websocket::{Decoder, Role, Subprotocol};
 use crosspoint_core::config::Access;
 use crosspoint_core::payload::Format;
@@ -36,6 +37,8 @@ pub(crate) struct Opened {
     pub(crate) protocol: Protocol,
     pub(crate) format: Format,
     pub(crate) access: Arc<Access>,
+    /// Set if the peer takes compressed messages, and with which window.
+    pub(crate) deflate: Option<WindowBits>,
     /// The longest message that the peer takes, in bytes.
     pub(crate) peer_max_bytes: usize,
     /// Set on WebSocket.
@@ -86,6 +89,7 @@ impl<'s> Opener<'s> {
                 reply: Bytes::copy_from_slice(&accepted.reply),
                 protocol: Protocol::RawSocket(rawsocket::Decoder::new(spec.max_message)),
                 format: accepted.format,
+                deflate: None,
                 access: Arc::clone(&spec.access),
                 peer_max_bytes: accepted.peer_max.octets(),
                 websocket: None,
@@ -129,7 +133,10 @@ fn upgrade(websocket: &Arc<WebSocketSpec>, head: &RequestHead<'_, '_>) -> Openin
     match websocket.upgrade.accept(head) {
         Ok(accepted) => {
             let Subprotocol { format, batched } = accepted.subprotocol;
-            let decoder = Decoder::new(Role::Server, websocket.max_message_size).for_format(format);
+            let mut decoder = Decoder::new(Role::Server, websocket.max_message_size).for_format(format);
+            if let Some(agreed) = &accepted.deflate {
+                decoder = decoder.with_deflate(agreed);
+            }
             Opening::Open(Box::new(Opened {
                 reply: websocket.upgrade.response(&accepted, &[]),
                 protocol: if batched {
@@ -138,6 +145,7 @@ fn upgrade(websocket: &Arc<WebSocketSpec>, head: &RequestHead<'_, '_>) -> Openin
                     Protocol::WebSocket(decoder)
                 },
                 format,
+                deflate: accepted.deflate.map(|agreed| agreed.window),
                 access: Arc::clone(&websocket.access),
                 peer_max_bytes: usize::MAX,
                 websocket: Some(Arc::clone(websocket)),

@@ -77,6 +77,7 @@ impl SocketWire {
         let conn = local.shard.borrow_mut().attach(Attach {
             format: opened.format,
             framing,
+            deflate: opened.deflate,
             access: opened.access,
             wire: Rc::clone(&wire) as Rc<dyn Wire>,
             peer_max_bytes: opened.peer_max_bytes,

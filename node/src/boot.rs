@@ -251,6 +251,7 @@ fn websocket_spec(from: &config::WebSocket) -> net::WebSocketSpec {
         upgrade: Upgrade {
             formats: from.serializers.clone(),
             batched: from.batched,
+            compression: from.compression,
             origins: Origins::new(&from.allowed_origins, from.allow_null_origin),
             server: if from.show_server_version { SERVER } else { AGENT }.to_owned(),
         },

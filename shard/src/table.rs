@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crosspoint_codec::frame::Framing;
+use crosspoint_codec::frame::websocket::deflate::WindowBits;
 use crosspoint_core::ids::ConnKey;
 use crosspoint_core::payload::Format;
 use crosspoint_core::time::Time;
@@ -16,6 +17,7 @@ pub(crate) struct Connection {
     pub(crate) wire: Rc<dyn Wire>,
     pub(crate) format: Format,
     pub(crate) framing: Framing,
+    pub(crate) deflate: Option<WindowBits>,
     pub(crate) phase: Phase,
     /// In which lists of connections to flush it is.
     pub(crate) dirty: Dirty,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crosspoint_codec::frame::Framing;
+use crosspoint_codec::frame::websocket::deflate::WindowBits;
 use crosspoint_core::config::Access;
 use crosspoint_core::ids::ShardId;
 use crosspoint_core::payload::Format;
@@ -107,6 +108,8 @@ pub struct Attach {
     pub format: Format,
     /// How messages are delimited.
     pub framing: Framing,
+    /// Set if the peer takes compressed messages, and with which window.
+    pub deflate: Option<WindowBits>,
     /// Who may open a session here.
     pub access: Arc<Access>,
     /// The transport.

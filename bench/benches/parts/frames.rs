@@ -5,9 +5,12 @@ use std::hint::black_box;
 use bytes::BytesMut;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use crosspoint_bench::frames::stream;
+use crosspoint_bench::messages::{URI, encoded, payload, publish};
 use crosspoint_codec::frame::Framing;
 use crosspoint_codec::frame::rawsocket::{self, MaxLength};
+use crosspoint_codec::frame::websocket::deflate::{Deflater, WindowBits};
 use crosspoint_codec::frame::websocket::{self, Role, apply_mask};
+use crosspoint_core::payload::Format;
 
 use crate::SIZES;
 
@@ -17,6 +20,7 @@ const READ: usize = 64 * 1024;
 pub(crate) fn bench(criterion: &mut Criterion) {
     unmask(criterion);
     cut(criterion);
+    deflate(criterion);
 }
 
 fn unmask(criterion: &mut Criterion) {
@@ -29,6 +33,20 @@ fn unmask(criterion: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+fn deflate(criterion: &mut Criterion) {
+    for size in SIZES.into_iter().filter(|&size| size >= 128) {
+        let message = encoded(Format::Json, &publish(URI, payload(Format::Json, size)));
+        let plain = websocket::frame(websocket::opcode_of(Format::Json), &message);
+        let mut deflater = Deflater::new(WindowBits::LARGEST);
+        let mut group = criterion.benchmark_group("deflate");
+        group.throughput(Throughput::Bytes(message.len() as u64));
+        group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
+            bencher.iter(|| deflater.frame(black_box(&plain)));
+        });
+        group.finish();
+    }
 }
 
 fn cut(criterion: &mut Criterion) {

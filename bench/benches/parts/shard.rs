@@ -6,6 +6,7 @@ use std::hint::black_box;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use crosspoint_bench::messages::{URI, answer, call, encoded, payload, publish, register, subscribe};
 use crosspoint_bench::shards::{FORMAT, Shards};
+use crosspoint_codec::frame::websocket::deflate::WindowBits;
 
 use crate::FAN_OUTS;
 
@@ -13,9 +14,34 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     for (name, shards) in [("shard_publish", 1), ("mesh_publish", 2)] {
         publications(criterion, name, shards);
     }
+    compressed(criterion);
     for (name, shards) in [("shard_call_and_answer", 1), ("mesh_call_and_answer", 2)] {
         calls(criterion, name, shards);
     }
+}
+
+/// Publications of 1 KiB to subscribers of which all or none take compressed messages: what compression costs is what
+/// it costs for one.
+fn compressed(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("shard_publish_1KiB");
+    let message = encoded(FORMAT, &publish(URI, payload(FORMAT, 1024)));
+    for (name, deflate) in [("plain", None), ("deflate", Some(WindowBits::LARGEST))] {
+        for subscribers in [1, 100] {
+            let mut shards = Shards::new(1);
+            let publisher = shards.join(0, None);
+            for _ in 0..subscribers {
+                shards.join_as(FORMAT, deflate, 0, Some(subscribe()));
+            }
+            group.throughput(Throughput::Elements(subscribers));
+            group.bench_function(BenchmarkId::new(name, subscribers), |bencher| {
+                bencher.iter(|| {
+                    shards.receive(publisher, black_box(message.clone()));
+                    shards.flush(0);
+                });
+            });
+        }
+    }
+    group.finish();
 }
 
 /// The publisher is on the first shard, all subscribers are on the last.

@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crosspoint_codec::frame::websocket::deflate::Compression;
 use crosspoint_core::config::Retention;
 use crosspoint_core::options::MatchPolicy;
 use crosspoint_core::payload::Format;
@@ -268,6 +269,8 @@ pub struct WebSocket {
     pub access: Access,
     /// Whether each serializer is also offered in batches.
     pub batched: bool,
+    /// Set where messages may be compressed.
+    pub compression: Option<Compression>,
     /// Patterns of origins that may connect; `*` stands for any text.
     pub allowed_origins: Vec<String>,
     /// Whether the origin `null` may connect (pages from files).

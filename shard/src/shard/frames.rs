@@ -1,6 +1,8 @@
-//! One message, encoded once for all receivers that share a serializer and a framing.
+//! One message, encoded once for all receivers that share a serializer and a framing, and compressed once for all
+//! that share a window too.
 
 use bytes::Bytes;
+use crosspoint_codec::frame::websocket::deflate::{Deflater, WindowBits};
 use crosspoint_codec::frame::{FrameBuilder, Framing};
 use crosspoint_codec::{encode, encode_event, transcode};
 use crosspoint_core::message::{Event, Message};
@@ -39,13 +41,43 @@ impl Encoded {
     }
 }
 
+/// The compressors of a shard, one for each window that its connections agreed on.
+#[derive(Default)]
+pub(super) struct Deflaters(Vec<(WindowBits, Deflater)>);
+
+impl Deflaters {
+    /// The same message, compressed if that makes it shorter.
+    pub(super) fn deflated(&mut self, window: WindowBits, encoded: Encoded) -> Encoded {
+        let at = self
+            .0
+            .iter()
+            .position(|each| each.0 == window)
+            .unwrap_or_else(|| {
+                self.0.push((window, Deflater::new(window)));
+                self.0.len() - 1
+            });
+        Encoded {
+            frame: encoded.frame.map(|frame| self.0[at].1.frame(&frame)),
+            ..encoded
+        }
+    }
+}
+
+/// What a receiver's frames depend on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Receiver {
+    format: Format,
+    framing: Framing,
+    deflate: Option<WindowBits>,
+}
+
 /// The frames of one event, made when their first receiver is met.
 pub(super) struct EventFrames<'e> {
     event: &'e Event,
     /// The payload in the other formats, where it was translated.
     payloads: [Option<Payload>; Format::ALL.len()],
     /// One for each kind of receiver met so far; nearly always there are few kinds.
-    frames: SmallVec<[(Format, Framing, Encoded); 2]>,
+    frames: SmallVec<[(Receiver, Encoded); 2]>,
 }
 
 impl<'e> EventFrames<'e> {
@@ -57,17 +89,31 @@ impl<'e> EventFrames<'e> {
         }
     }
 
-    pub(super) fn get(&mut self, format: Format, framing: Framing) -> &Encoded {
-        let found = self
-            .frames
-            .iter()
-            .position(|made| made.0 == format && made.1 == framing);
+    pub(super) fn get(
+        &mut self,
+        format: Format,
+        framing: Framing,
+        deflate: Option<WindowBits>,
+        deflaters: &mut Deflaters,
+    ) -> &Encoded {
+        let receiver = Receiver {
+            format,
+            framing,
+            deflate,
+        };
+        let found = self.frames.iter().position(|made| made.0 == receiver);
         let at = found.unwrap_or_else(|| {
-            let encoded = self.encode(format, framing);
-            self.frames.push((format, framing, encoded));
+            let encoded = match deflate {
+                None => self.encode(format, framing),
+                Some(window) => {
+                    let plain = self.get(format, framing, None, deflaters).clone();
+                    deflaters.deflated(window, plain)
+                }
+            };
+            self.frames.push((receiver, encoded));
             self.frames.len() - 1
         });
-        &self.frames[at].2
+        &self.frames[at].1
     }
 
     /// How many frames were made.

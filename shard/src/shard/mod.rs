@@ -46,6 +46,7 @@ use crate::wire::{Attach, PauseReason, Wire};
 
 use self::dirty::{DirtyLists, Haste};
 use self::flush::Pick;
+use self::frames::Deflaters;
 
 pub use flush::Flushed;
 
@@ -68,6 +69,7 @@ pub struct Shard {
     /// Messages that a step made up in the name of a connection's peer, for the steps to come.
     answers: VecDeque<(ConnKey, Message)>,
     dirty: DirtyLists,
+    deflaters: Deflaters,
     /// Kept between batches for its memory.
     picks: Vec<Pick>,
     wheel: Wheel,
@@ -100,6 +102,7 @@ impl Shard {
             effects: Effects::default(),
             answers: VecDeque::new(),
             dirty: DirtyLists::default(),
+            deflaters: Deflaters::default(),
             picks: Vec::new(),
             wheel: Wheel::new(clock.now()),
             stalls: BinaryHeap::new(),
@@ -130,6 +133,7 @@ impl Shard {
             wire: attach.wire,
             format: attach.format,
             framing: attach.framing,
+            deflate: attach.deflate,
             phase: Phase::Open,
             dirty: Dirty::default(),
             blocked: false,

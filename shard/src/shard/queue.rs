@@ -21,7 +21,11 @@ impl Shard {
     pub(super) fn send(&mut self, to: ConnKey, message: &Message) {
         let Some(connection) = self.open(to) else { return };
         let max_bytes = connection.peer_max_bytes;
-        let encoded = Encoded::new(connection.format, connection.framing, message);
+        let deflate = connection.deflate;
+        let mut encoded = Encoded::new(connection.format, connection.framing, message);
+        if let Some(window) = deflate {
+            encoded = self.deflaters.deflated(window, encoded);
+        }
         match encoded.for_peer(max_bytes) {
             Some(frame) => {
                 self.counters.sent.one();
@@ -44,7 +48,12 @@ impl Shard {
             if connection.phase != Phase::Open {
                 continue;
             }
-            let encoded = frames.get(connection.format, connection.framing);
+            let encoded = frames.get(
+                connection.format,
+                connection.framing,
+                connection.deflate,
+                &mut self.deflaters,
+            );
             let Some(frame) = encoded.for_peer(connection.peer_max_bytes) else {
                 self.counters.events_dropped_large.one();
                 continue;

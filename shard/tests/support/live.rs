@@ -63,6 +63,7 @@ impl Client {
         let conn = shard.borrow_mut().attach(Attach {
             format: Format::Json,
             framing: Framing::RawSocket,
+            deflate: None,
             access: access(),
             wire: Rc::clone(&pipe) as Rc<dyn Wire>,
             peer_max_bytes: 1 << 24,

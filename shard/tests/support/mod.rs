@@ -161,6 +161,7 @@ impl World {
         let conn = self.shards[shard].attach(Attach {
             format,
             framing,
+            deflate: None,
             access: access(),
             wire: Rc::clone(&wire) as Rc<dyn Wire>,
             peer_max_bytes,

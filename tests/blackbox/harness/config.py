@@ -108,15 +108,20 @@ def simple(port: int, **websocket_options: object) -> dict:
 PORTS = len(IDENTITIES) + 1
 SMALL_LIMIT = 1 << 16
 
+DEFLATE = {"deflate": {}}
+
 
 def conformance(ports: list[int]) -> dict:
     """The configuration that the conformance tests run against."""
     paths = {"ws" if name == "anonymous" else f"ws_{name}": websocket(name) for name in IDENTITIES}
     paths["ws_batched"] = websocket(batched=True)
+    paths["ws_deflate"] = websocket(batched=True, compression=DEFLATE)
+    takeover = {"request_no_context_takeover": False, "max_window_bits": 10, "request_max_window_bits": 11}
+    paths["ws_takeover"] = websocket(compression={"deflate": takeover})
     transports = [universal(ports[0], paths, rawsocket("anonymous"))]
     for port, name in zip(ports[1:], list(IDENTITIES)[1:]):
         transports.append({"endpoint": _tcp(port), **rawsocket(name)})
-    small = websocket(max_message_size=SMALL_LIMIT, batched=True), rawsocket(max_message_size=SMALL_LIMIT)
+    small = websocket(max_message_size=SMALL_LIMIT, batched=True, compression=DEFLATE), rawsocket(max_message_size=SMALL_LIMIT)
     transports.append(universal(ports[-1], {"ws": small[0]}, small[1]))
     realms = [
         realm("realm1"),
@@ -131,7 +136,8 @@ def conformance(ports: list[int]) -> dict:
 def addresses(ports: list[int]) -> dict[tuple[str, str], Address]:
     """Where each identity is served, by transport name."""
     found = {("websocket", "small"): Address(ports[-1]), ("rawsocket", "small"): Address(ports[-1])}
-    found["websocket", "batched"] = Address(ports[0], "/ws_batched")
+    for name in ("batched", "deflate", "takeover"):
+        found["websocket", name] = Address(ports[0], f"/ws_{name}")
     for port, name in zip(ports, IDENTITIES):
         path = "/ws" if name == "anonymous" else f"/ws_{name}"
         found["websocket", name] = Address(ports[0], path)

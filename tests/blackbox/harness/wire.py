@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .serializers import Serializer
@@ -117,16 +118,23 @@ class WebSocket(Connection):
     """A WebSocket connection; messages are sent in one masked frame of the serializer's kind."""
 
     name = "websocket"
+    reserved = 0x70  # bits of a frame's first octet that must not be set; others than opcode and FIN go to the opcode
 
-    def __init__(self, address: Address, serializer: Serializer, subprotocols: str | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        serializer: Serializer,
+        subprotocols: str | None = None,
+        fields: Sequence[str] = (),
+    ) -> None:
         super().__init__(address)
         self.serializer = serializer
         self.opcode = BINARY if serializer.binary else TEXT
         offered = serializer.subprotocol if subprotocols is None else subprotocols
-        self.answer = self._upgrade(address, offered)
+        self.answer = self._upgrade(address, offered, fields)
         self.pongs: list[bytes] = []
 
-    def _upgrade(self, address: Address, subprotocols: str) -> bytes:
+    def _upgrade(self, address: Address, subprotocols: str, fields: Sequence[str]) -> bytes:
         lines = [
             f"GET {address.path} HTTP/1.1",
             f"Host: {address.host}:{address.port}",
@@ -134,6 +142,7 @@ class WebSocket(Connection):
             "Connection: Upgrade",
             f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
             "Sec-WebSocket-Version: 13",
+            *fields,
         ]
         if subprotocols:
             lines.append(f"Sec-WebSocket-Protocol: {subprotocols}")
@@ -179,14 +188,14 @@ class WebSocket(Connection):
     def read_frame(self, timeout: float = PATIENCE) -> tuple[int, bool, bytes]:
         """The next frame: opcode, whether it is final, payload."""
         first, second = self.read(2, timeout)
-        assert first & 0x70 == 0, "reserved bits set by the router"
+        assert first & self.reserved == 0, "reserved bits set by the router"
         assert second & 0x80 == 0, "the router masked a frame"
         size = second & 0x7F
         if size == 126:
             (size,) = struct.unpack(">H", self.read(2, timeout))
         elif size == 127:
             (size,) = struct.unpack(">Q", self.read(8, timeout))
-        return first & 0x0F, bool(first & 0x80), self.read(size, timeout)
+        return first & 0x7F, bool(first & 0x80), self.read(size, timeout)
 
     def recv_message(self, timeout: float = PATIENCE) -> bytes:
         """The next WAMP message; answers pings and raises `Closed` at a close frame."""

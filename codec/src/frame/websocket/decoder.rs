@@ -6,6 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use crosspoint_core::payload::Format;
 use tungstenite::protocol::frame::FrameHeader;
 
+use super::deflate::{Agreed, Inflate};
 use super::fragments::Fragments;
 use super::{
     CloseFrame, Control, Data, FrameError, HEADER_ROOM, MAX_CONTROL_PAYLOAD, OpCode, Role, apply_mask,
@@ -35,6 +36,8 @@ pub enum Incoming {
 #[derive(Debug)]
 pub struct Decoder {
     fragments: Option<Box<Fragments>>,
+    /// Set where messages may be compressed.
+    inflate: Option<Box<Inflate>>,
     max_message: usize,
     role: Role,
     /// The only kind of message that is taken, where the subprotocol says so.
@@ -49,6 +52,7 @@ impl Decoder {
     pub const fn new(role: Role, max_message: usize) -> Self {
         Self {
             fragments: None,
+            inflate: None,
             max_message,
             role,
             only: None,
@@ -62,6 +66,13 @@ impl Decoder {
         if let OpCode::Data(kind) = opcode_of(format) {
             self.only = Some(kind);
         }
+        self
+    }
+
+    /// Takes compressed messages too, as was agreed. The limit is that of the inflated message.
+    #[must_use]
+    pub fn with_deflate(mut self, agreed: &Agreed) -> Self {
+        self.inflate = Some(Box::new(Inflate::new(agreed)));
         self
     }
 
@@ -79,6 +90,7 @@ impl Decoder {
         if matches!(result, Err(_) | Ok(Some(Incoming::Close(_)))) {
             self.done = true;
             self.fragments = None;
+            self.inflate = None;
         }
         result
     }
@@ -113,7 +125,7 @@ impl Decoder {
                 apply_mask(&mut payload, key);
             }
             let complete = match header.frame.opcode {
-                OpCode::Data(kind) => self.take_data(kind, header.frame.is_final, payload.freeze())?,
+                OpCode::Data(kind) => self.take_data(kind, &header.frame, payload.freeze())?,
                 OpCode::Control(kind) => Some(take_control(kind, payload.freeze())?),
             };
             if complete.is_some() {
@@ -126,7 +138,7 @@ impl Decoder {
     /// All that can be said of a frame from its header alone.
     fn check(&self, header: &Header) -> Result<(), FrameError> {
         let frame = &header.frame;
-        if frame.rsv1 || frame.rsv2 || frame.rsv3 {
+        if frame.rsv1 && !self.may_be_compressed(frame.opcode) || frame.rsv2 || frame.rsv3 {
             return Err(FrameError::ReservedBits);
         }
         match (self.role, frame.mask) {
@@ -143,11 +155,16 @@ impl Decoder {
                 Err(FrameError::LongControl)
             }
             OpCode::Control(_) => Ok(()),
-            OpCode::Data(kind) => self.check_data(kind, header.payload_len),
+            OpCode::Data(kind) => self.check_data(kind, frame.rsv1, header.payload_len),
         }
     }
 
-    fn check_data(&self, kind: Data, payload_len: u64) -> Result<(), FrameError> {
+    /// The first frame of a message says whether it is compressed (RFC 7692 section 6).
+    fn may_be_compressed(&self, opcode: OpCode) -> bool {
+        self.inflate.is_some() && matches!(opcode, OpCode::Data(Data::Text | Data::Binary))
+    }
+
+    fn check_data(&self, kind: Data, compressed: bool, payload_len: u64) -> Result<(), FrameError> {
         let held = match (kind, &self.fragments) {
             (Data::Continue, None) => return Err(FrameError::UnexpectedContinuation),
             (Data::Continue, Some(fragments)) => fragments.len(),
@@ -156,7 +173,11 @@ impl Decoder {
             (_, None) => 0,
         };
         // `held` has passed this check before, so it is not above the limit.
-        if payload_len > (self.max_message - held) as u64 {
+        let mut room = self.max_message - held;
+        if compressed || self.fragments.as_ref().is_some_and(|held| held.is_compressed()) {
+            room = deflate_bound(room);
+        }
+        if payload_len > room as u64 {
             return Err(FrameError::TooLong {
                 limit: self.max_message,
             });
@@ -168,23 +189,37 @@ impl Decoder {
     fn take_data(
         &mut self,
         kind: Data,
-        is_final: bool,
+        frame: &FrameHeader,
         payload: Bytes,
     ) -> Result<Option<Incoming>, FrameError> {
-        if is_final && kind != Data::Continue {
+        let is_final = frame.is_final;
+        if is_final && kind != Data::Continue && !frame.rsv1 {
             return whole_message(kind, payload).map(Some);
         }
         let mut fragments = self
             .fragments
             .take()
-            .unwrap_or_else(|| Box::new(Fragments::new(kind == Data::Text)));
-        fragments.push(&payload)?;
+            .unwrap_or_else(|| Box::new(Fragments::new(kind == Data::Text, frame.rsv1)));
+        match &mut self.inflate {
+            Some(inflate) if fragments.is_compressed() => {
+                fragments.inflate(inflate, &payload, is_final, self.max_message)?;
+            }
+            _ => fragments.push(&payload)?,
+        }
         if is_final {
             return fragments.finish().map(Some);
         }
         self.fragments = Some(fragments);
         Ok(None)
     }
+}
+
+/// Octets that a message of `len` octets has at most when it is compressed, even by the clumsiest means: a fixed code of
+/// up to nine bits for each octet.
+const fn deflate_bound(len: usize) -> usize {
+    /// Blocks that say nothing but that the message or a fragment ends.
+    const ENDS: usize = 64;
+    len.saturating_add(len / 8).saturating_add(ENDS)
 }
 
 fn whole_message(kind: Data, payload: Bytes) -> Result<Incoming, FrameError> {

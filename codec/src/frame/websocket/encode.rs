@@ -9,6 +9,9 @@ use super::{CloseCode, Control, Data, MAX_CONTROL_PAYLOAD, OpCode, apply_mask, c
 /// Octets that the longest header takes: two, eight of length and four of mask.
 pub const HEADER_ROOM: usize = 14;
 
+/// Of the first octet of a header.
+const OPCODE_BITS: u8 = 0x0f;
+
 /// The kind of frame that carries messages in `format`: text for JSON, binary for all others.
 #[must_use]
 pub const fn opcode_of(format: Format) -> OpCode {
@@ -94,6 +97,15 @@ fn finish(mut out: BytesMut, opcode: OpCode, mask: Option<[u8; 4]>) -> Bytes {
     write_header(&header, len, &mut &mut out[unused..HEADER_ROOM]);
     out.advance(unused);
     out.freeze()
+}
+
+/// The header of a server frame with a compressed message, where that of the uncompressed one begins with `first`.
+pub(super) fn append_deflated_header(first: u8, len: usize, out: &mut BytesMut) {
+    let header = FrameHeader {
+        rsv1: true,
+        ..header(OpCode::from(first & OPCODE_BITS), None)
+    };
+    write_header(&header, len, &mut out.writer());
 }
 
 fn append_header(opcode: OpCode, mask: Option<[u8; 4]>, len: usize, out: &mut BytesMut) {

@@ -7,7 +7,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 /// [`close_code`](Self::close_code) and the text of `Display` are what the close frame should say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// RSV1, RSV2 or RSV3 is set and no extension was negotiated (section 5.2).
+    /// RSV1, RSV2 or RSV3 is set where no negotiated extension gives it a meaning (section 5.2).
     #[error("reserved header bits are set")]
     ReservedBits,
     /// An opcode without a meaning (section 5.2).
@@ -46,6 +46,9 @@ pub enum FrameError {
     /// A text message that is not UTF-8 (section 8.1).
     #[error("a text message is not valid UTF-8")]
     InvalidUtf8,
+    /// A compressed message that cannot be inflated (RFC 7692).
+    #[error("a compressed message is corrupt")]
+    Corrupt,
     /// A close frame with one octet of payload (section 5.5.1).
     #[error("a close frame must have no payload, or a code of two octets")]
     ShortClose,
@@ -63,7 +66,7 @@ impl FrameError {
     pub const fn close_code(self) -> CloseCode {
         match self {
             Self::TooLong { .. } => CloseCode::Size,
-            Self::InvalidUtf8 | Self::InvalidCloseReason => CloseCode::Invalid,
+            Self::InvalidUtf8 | Self::InvalidCloseReason | Self::Corrupt => CloseCode::Invalid,
             _ => CloseCode::Protocol,
         }
     }

@@ -1,12 +1,12 @@
 //! WebSocket (RFC 6455), both sides, on tungstenite's vocabulary.
 //!
 //! tungstenite's own `WebSocket` owns its stream and copies what it writes, which rules out one frame shared by
-//! all subscribers; its header parser and its codes are used, reassembly, masking and checks are here.
-//! Extensions are not negotiated yet, so every reserved bit is an error; permessage-deflate would be let in at
-//! one place, where [`Decoder`] checks a header.
+//! all subscribers; its header parser and its codes are used, reassembly, masking and checks are here. Of extensions
+//! there is [`deflate`].
 
 mod close;
 mod decoder;
+pub mod deflate;
 mod encode;
 mod error;
 mod fragments;

@@ -4,6 +4,7 @@
 //! so: a key is never ignored.
 
 mod access;
+mod compression;
 mod endpoint;
 mod realm;
 mod section;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::section::{Field, Section};
-use super::{Scope, access, count};
+use super::{Scope, access, compression, count};
 use crate::config::model::{AutoPing, WebSocket};
 
 /// The largest message or frame size that can be set, as in Crossbar.io.
@@ -29,6 +29,7 @@ pub(super) fn websocket(mut section: Section<'_>, scope: &Scope<'_>) -> WebSocke
         serializers,
         access,
         batched: false,
+        compression: None,
         allowed_origins: vec!["*".to_owned()],
         allow_null_origin: true,
         max_message_size: DEFAULT_MAX_MESSAGE,
@@ -62,6 +63,7 @@ fn options(mut section: Section<'_>, defaults: WebSocket) -> WebSocket {
         )
     });
     let batched = section.or("batched", false, Field::boolean);
+    let compression = compression::compression(&mut section);
     let allow_null_origin = section.or("allow_null_origin", true, Field::boolean);
     let max_message_size = size(&mut section, "max_message_size", defaults.max_message_size);
     max_frame_size(&mut section, max_message_size);
@@ -77,6 +79,7 @@ fn options(mut section: Section<'_>, defaults: WebSocket) -> WebSocket {
     section.finish();
     WebSocket {
         batched,
+        compression,
         allowed_origins,
         allow_null_origin,
         max_message_size,
@@ -106,7 +109,6 @@ fn fixed(section: &mut Section<'_>) {
     section.only("enable_flash_policy", false, "Flash is gone");
     section.not_yet(&["fail_by_drop", "echo_close_codereason", "flash_policy"]);
     for (key, instead) in [
-        ("compression", "remove this key: frames are sent uncompressed"),
         ("external_port", "remove this key"),
         (
             "auto_fragment_size",

@@ -7,6 +7,14 @@ use serde_json::{Value, json};
 use super::check::Surroundings;
 use super::*;
 
+/// All parameters of compression.
+fn deflate() -> Value {
+    json!({"deflate": {
+        "request_no_context_takeover": false, "request_max_window_bits": 10,
+        "no_context_takeover": true, "max_window_bits": 12, "memory_level": 4
+    }})
+}
+
 /// A configuration that uses every supported key at least once.
 fn good() -> Value {
     json!({
@@ -75,7 +83,8 @@ fn good() -> Value {
                         "close_handshake_timeout": 3000, "auto_ping_interval": 10000, "auto_ping_timeout": 5000,
                         "auto_ping_size": 16, "auto_ping_restart_on_any_traffic": false, "tcp_nodelay": false,
                         "enable_webstatus": false, "validate_utf8": true, "fail_by_drop": false,
-                        "auto_fragment_size": 0, "batched": true
+                        "auto_fragment_size": 0, "batched": true,
+                        "compression": deflate()
                     }
                 }
             ]
@@ -186,6 +195,12 @@ fn every_supported_key_arrives_in_the_checked_configuration() {
     };
     assert_eq!((options.max_message_size, options.webstatus), (2048, false));
     assert!(options.batched);
+    let compression = options.compression.unwrap();
+    assert_eq!(
+        (compression.window.get(), compression.client_window.get()),
+        (12, 10)
+    );
+    assert!(!compression.client_no_context_takeover);
     let ping = options.auto_ping.as_ref().unwrap();
     assert_eq!(
         (

@@ -9,6 +9,7 @@ use tungstenite::handshake::derive_accept_key;
 use super::Origins;
 use crate::frame::http::{self, Headers, RequestHead, push_field, push_status};
 use crate::frame::websocket::Subprotocol;
+use crate::frame::websocket::deflate::{Agreed, Compression};
 
 /// Octets of the nonce in `Sec-WebSocket-Key`.
 const NONCE_LEN: usize = 16;
@@ -23,18 +24,21 @@ pub struct Upgrade {
     pub formats: Vec<Format>,
     /// Whether each of them is also offered in batches.
     pub batched: bool,
+    /// Set where messages may be compressed.
+    pub compression: Option<Compression>,
     /// The web pages that may connect.
     pub origins: Origins,
     /// The value of the `Server` header of all responses.
     pub server: String,
 }
 
-/// All serializers, not in batches; every origin.
+/// All serializers, neither in batches nor compressed; every origin.
 impl Default for Upgrade {
     fn default() -> Self {
         Self {
             formats: Format::ALL.to_vec(),
             batched: false,
+            compression: None,
             origins: Origins::default(),
             server: http::SERVER.to_owned(),
         }
@@ -74,8 +78,12 @@ impl Upgrade {
             .filter_map(Subprotocol::of)
             .find(|subprotocol| self.offers(*subprotocol))
             .ok_or(Rejection::Subprotocol)?;
+        let deflate = self
+            .compression
+            .and_then(|compression| compression.accept(headers));
         Ok(Accepted {
             subprotocol,
+            deflate,
             accept_key: derive_accept_key(key),
         })
     }
@@ -95,6 +103,9 @@ impl Upgrade {
             &accepted.subprotocol.to_string(),
         );
         push_field(&mut out, "Sec-WebSocket-Accept", &accepted.accept_key);
+        if let Some(deflate) = &accepted.deflate {
+            push_field(&mut out, "Sec-WebSocket-Extensions", &deflate.to_string());
+        }
         for (name, value) in fields {
             push_field(&mut out, name, value);
         }
@@ -152,6 +163,8 @@ fn is_nonce(key: &[u8]) -> bool {
 pub struct Accepted {
     /// The subprotocol that was chosen.
     pub subprotocol: Subprotocol,
+    /// Set if messages may be compressed.
+    pub deflate: Option<Agreed>,
     accept_key: String,
 }
 

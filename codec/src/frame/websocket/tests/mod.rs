@@ -8,17 +8,17 @@ use bytes::BytesMut;
 
 use super::{Decoder, FrameError, Incoming, Role};
 
-const FIN: u8 = 0x80;
-const TEXT: u8 = 1;
-const BINARY: u8 = 2;
+pub(in crate::frame::websocket) const FIN: u8 = 0x80;
+pub(in crate::frame::websocket) const TEXT: u8 = 1;
+pub(in crate::frame::websocket) const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
-const PING: u8 = 9;
+pub(in crate::frame::websocket) const PING: u8 = 9;
 const PONG: u8 = 10;
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// Enough for any message here that is not meant to be too long.
-const LIMIT: usize = 1 << 20;
+pub(in crate::frame::websocket) const LIMIT: usize = 1 << 20;
 
 /// A frame, written by the book and not by the code under test.
 fn raw_frame(first: u8, mask: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
@@ -46,15 +46,18 @@ fn raw_frame(first: u8, mask: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A client's frame.
-fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(in crate::frame::websocket) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     raw_frame(first, Some(MASK), payload)
 }
 
 /// What came of a stream: the messages, and the error that ended it.
-type Outcome = (Vec<Incoming>, Option<FrameError>);
+pub(in crate::frame::websocket) type Outcome = (Vec<Incoming>, Option<FrameError>);
 
 /// Everything that `decoder` finds when the stream arrives in these reads.
-fn decode_reads<'a>(mut decoder: Decoder, reads: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+pub(in crate::frame::websocket) fn decode_reads<'a>(
+    mut decoder: Decoder,
+    reads: impl IntoIterator<Item = &'a [u8]>,
+) -> Outcome {
     let (mut buf, mut found) = (BytesMut::new(), Vec::new());
     for read in reads {
         buf.extend_from_slice(read);
