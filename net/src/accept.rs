@@ -14,9 +14,10 @@ use rustix::net::Shutdown;
 
 use crate::connection::serve;
 use crate::fd;
-use crate::inbox::{Accepted, Inbox};
+use crate::inbox::{Accepted, Handed, Inbox};
 use crate::local::{Local, sleep, spawn};
 use crate::permit::Permits;
+use crate::wire::SocketWire;
 
 /// Connections that are accepted in one go.
 const BATCH: usize = 64;
@@ -71,15 +72,17 @@ pub(crate) async fn accept_tcp(local: Rc<Local>, seat: TcpSeat) {
     }
 }
 
-/// Serves the connections that other threads accepted, until the server ends.
+/// Serves the connections that other threads accepted or opened, until the server ends.
 pub(crate) async fn accept_handed(local: Rc<Local>, inbox: Inbox) {
-    while let Some(Accepted {
-        listener,
-        socket,
-        permit,
-    }) = inbox.receive(&local.stopping).await
-    {
-        spawn(serve(Rc::clone(&local), listener, fd::stream(socket), permit));
+    while let Some(handed) = inbox.receive(&local.stopping).await {
+        match handed {
+            Handed::Accepted(Accepted {
+                listener,
+                socket,
+                permit,
+            }) => spawn(serve(Rc::clone(&local), listener, fd::stream(socket), permit)),
+            Handed::Inside(inside) => SocketWire::attach_inside(&local, inside).await,
+        }
     }
 }
 
@@ -114,11 +117,12 @@ impl UnixAcceptor {
                     match accepted {
                         Ok((stream, _)) => {
                             let permit = permits.take();
-                            shard.send(Accepted {
+                            // Where nobody receives any more the router is ending, and so is the connection.
+                            let _ = shard.send(Handed::Accepted(Accepted {
                                 listener: index,
                                 socket: stream.into(),
                                 permit,
-                            });
+                            }));
                         }
                         Err(error) => {
                             tracing::warn!(listener = index, %error, "cannot accept a connection");

@@ -1,4 +1,4 @@
-//! Connections that another thread accepted, on their way to a shard. It is used rarely, so a lock is good enough.
+//! Connections that another thread accepted or opened, on their way to a shard. It is used rarely, so a lock is good enough.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -8,7 +8,17 @@ use std::task::{Poll, Waker};
 
 use crosspoint_shard::Event;
 
+use crate::connector::Inside;
 use crate::permit::Permit;
+
+/// A connection for a shard.
+#[derive(Debug)]
+pub(crate) enum Handed {
+    /// One that another thread accepted.
+    Accepted(Accepted),
+    /// One that another thread opened.
+    Inside(Inside),
+}
 
 /// An accepted connection.
 #[derive(Debug)]
@@ -26,7 +36,7 @@ pub(crate) struct Inbox(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Accepted>,
+    queue: VecDeque<Handed>,
     /// The receiving task, if it waits.
     receiver: Option<Waker>,
     /// There is no receiver any more.
@@ -34,21 +44,22 @@ struct State {
 }
 
 impl Inbox {
-    /// Hands `connection` over, or closes it where nobody receives any more.
-    pub(crate) fn send(&self, connection: Accepted) {
+    /// Hands `connection` over, or closes it where nobody receives any more. Whether somebody does.
+    pub(crate) fn send(&self, connection: Handed) -> bool {
         let mut state = self.lock();
         if state.closed {
-            return;
+            return false;
         }
         state.queue.push_back(connection);
         // Woken under the lock: the executor of the receiver does not end before the receiver has closed this.
         if let Some(receiver) = state.receiver.take() {
             receiver.wake();
         }
+        true
     }
 
     /// The next connection; nothing, from then on, once `end` is set. One task may wait at a time.
-    pub(crate) async fn receive(&self, end: &Event) -> Option<Accepted> {
+    pub(crate) async fn receive(&self, end: &Event) -> Option<Handed> {
         poll_fn(|cx| {
             let mut state = self.lock();
             if end.poll_set(cx).is_ready() {
@@ -83,13 +94,13 @@ mod tests {
 
     use super::*;
 
-    fn accepted(listener: usize) -> Accepted {
+    fn accepted(listener: usize) -> Handed {
         let (socket, _) = UnixStream::pair().unwrap();
-        Accepted {
+        Handed::Accepted(Accepted {
             listener,
             socket: socket.into(),
             permit: None,
-        }
+        })
     }
 
     #[test]
@@ -97,17 +108,20 @@ mod tests {
         let (inbox, end) = (Inbox::default(), Event::default());
         let mut cx = Context::from_waker(Waker::noop());
         let mut received = |end: &Event| match pin!(inbox.receive(end)).poll(&mut cx) {
-            Poll::Ready(received) => received.map(|accepted| accepted.listener),
+            Poll::Ready(received) => received.map(|handed| match handed {
+                Handed::Accepted(accepted) => accepted.listener,
+                Handed::Inside(_) => unreachable!("nobody sent one"),
+            }),
             Poll::Pending => Some(usize::MAX),
         };
-        inbox.send(accepted(1));
-        inbox.send(accepted(2));
+        assert!(inbox.send(accepted(1)));
+        assert!(inbox.send(accepted(2)));
         assert_eq!((received(&end), received(&end)), (Some(1), Some(2)));
         assert_eq!(received(&end), Some(usize::MAX), "it waits");
-        inbox.send(accepted(3));
+        assert!(inbox.send(accepted(3)));
         end.set();
         assert_eq!(received(&end), None);
-        inbox.send(accepted(4));
+        assert!(!inbox.send(accepted(4)));
         assert_eq!(received(&end), None);
         assert!(inbox.lock().receiver.is_none(), "no waker outlives the executor");
     }

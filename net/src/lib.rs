@@ -8,6 +8,7 @@
 //!   WebSocket, RawSocket, or HTTP, which is handed off ([`Handoff`]).
 //! - `wire`: an open connection, which its shard calls when there is something to read; `inbound` and `protocol` cut
 //!   messages for the shard, `socket` has the system calls.
+//! - `connector`: connections whose other end is another thread of the process, for transports that live there.
 //! - `link`: a socket in glommio's hands, before it is open and while it is being closed.
 //!
 //! Everything that names glommio is in `fd`, `link` and `local`.
@@ -16,6 +17,7 @@
 mod accept;
 mod batches;
 mod connection;
+mod connector;
 mod counters;
 mod fd;
 mod inbound;
@@ -34,6 +36,7 @@ mod socket;
 mod spec;
 mod wire;
 
+pub use connector::Connector;
 pub use counters::ConnectionCounters;
 pub use listen::{Address, BindError, Endpoint};
 pub use permit::Permit;

@@ -11,6 +11,7 @@ use crosspoint_shard::rt::{self, Options, Runtime, Stuck};
 use crosspoint_shard::{Mesh, MeshLimits};
 
 use crate::accept::{TcpSeat, UnixAcceptor, accept_handed, accept_tcp};
+use crate::connector::Connector;
 use crate::counters::ConnectionCounters;
 use crate::inbox::Inbox;
 use crate::listen::{Address, BindError, Bound, SocketFile, bind};
@@ -56,6 +57,7 @@ impl From<BindError> for StartError {
 pub struct Running {
     addresses: Vec<Address>,
     counters: Arc<ConnectionCounters>,
+    connector: Connector,
     runtime: Runtime,
     acceptors: Vec<UnixAcceptor>,
     files: Vec<SocketFile>,
@@ -94,6 +96,7 @@ pub fn start(spec: ServerSpec) -> Result<Running, StartError> {
     .map_err(StartError::Shard)?;
     let mut running = Running {
         addresses,
+        connector: Connector::new(inboxes.clone(), Arc::clone(&counters)),
         counters,
         runtime,
         acceptors: Vec::new(),
@@ -133,6 +136,12 @@ impl Running {
     #[must_use]
     pub fn counters(&self) -> &Arc<ConnectionCounters> {
         &self.counters
+    }
+
+    /// For transports that live on other threads of this process.
+    #[must_use]
+    pub fn connector(&self) -> &Connector {
+        &self.connector
     }
 
     /// The shards, for what they count.

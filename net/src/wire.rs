@@ -12,12 +12,15 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use crosspoint_codec::frame::rawsocket::{self, MaxLength};
 use crosspoint_core::ids::ConnKey;
 use crosspoint_shard::rt::reactor_turn;
 use crosspoint_shard::{Attach, Hangup, Reading, Wire};
 use rustix::net::Shutdown;
 
 use crate::connection::next_read;
+use crate::connector::Inside;
 use crate::fd;
 use crate::inbound::{Ended, Inbound};
 use crate::keepalive::{Keepalive, Verdict};
@@ -25,6 +28,7 @@ use crate::link::Link;
 use crate::local::{Local, sleep, spawn};
 use crate::opening::Opened;
 use crate::permit::Permit;
+use crate::protocol::Protocol;
 use crate::scratch::Received;
 use crate::socket::{self, Read};
 
@@ -92,6 +96,19 @@ impl SocketWire {
         if !wire.closed.get() {
             local.watcher.readable(conn, wire.socket.as_fd());
         }
+    }
+
+    /// As [`attach`](Self::attach), for a connection that needs no handshake.
+    pub(crate) async fn attach_inside(local: &Rc<Local>, inside: Inside) {
+        let opened = Opened {
+            reply: Bytes::new(),
+            protocol: Protocol::RawSocket(rawsocket::Decoder::new(MaxLength::LARGEST)),
+            format: inside.format,
+            access: inside.access,
+            peer_max_bytes: MaxLength::LARGEST.octets(),
+            websocket: None,
+        };
+        Self::attach(local, inside.socket.into(), opened, Received::default(), None).await;
     }
 
     /// Handles what came along with the handshake.

@@ -3,10 +3,12 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use common::{MAX_MESSAGE, Server, read_to_end, spec};
+use common::{MAX_MESSAGE, PATIENCE, Server, access, read_to_end, spec};
+use crosspoint_core::payload::Format;
 use serde_json::{Value, json};
 
 /// The handshake that asks for JSON and takes messages of up to 2^9 shifted by `length`.
@@ -217,4 +219,59 @@ impl Drop for SetWhenDropped<'_> {
     fn drop(&mut self) {
         self.0.store(true, Relaxed);
     }
+}
+
+/// A connection that begins in this process, with a session.
+fn join_inside(server: &Server) -> UnixStream {
+    let connector = server.running.connector();
+    let mut stream = connector.connect(Format::Json, access()).unwrap();
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let roles = json!({"subscriber": {}, "publisher": {}, "callee": {}});
+    send(&mut stream, &json!([1, "realm1", {"roles": roles}]));
+    assert_eq!(receive(&mut stream)[0], 2);
+    stream
+}
+
+#[test]
+fn connections_from_inside_the_process_are_dealt_to_all_shards() {
+    let server = Server::start(spec(3));
+    let mut streams: Vec<_> = (0..6).map(|_| join_inside(&server)).collect();
+    for stream in &mut streams {
+        send(stream, &json!([32, 1, {}, "a.topic"]));
+        assert_eq!(receive(stream)[0], 33);
+    }
+    let received: Vec<_> = server
+        .running
+        .runtime()
+        .counters()
+        .map(|counters| counters.received.get())
+        .collect();
+    assert_eq!(received, [4, 4, 4]);
+    assert_eq!(server.running.counters().inside.load(Relaxed), 6);
+    let long = "x".repeat(1 << 20);
+    send(&mut streams[0], &json!([16, 2, {}, "a.topic", [long]]));
+    for stream in &mut streams[1..] {
+        assert_eq!(receive(stream)[4][0], long);
+    }
+    // A session ends with its stream, and a stream with the session's transport.
+    let mut last = streams.pop().unwrap();
+    send(&mut last, &json!([64, 3, {}, "a.procedure"]));
+    assert_eq!(receive(&mut last)[0], 65);
+    drop(last);
+    let mut register = 3;
+    while {
+        send(&mut streams[0], &json!([64, register, {}, "a.procedure"]));
+        receive(&mut streams[0])[0] == 8
+    } {
+        register += 1;
+    }
+    send(&mut streams[1], &json!([1]));
+    assert_eq!(receive(&mut streams[1])[0], 3);
+    assert_eq!(read_to_end(&mut streams[1]), b"");
+    let connector = server.running.connector().clone();
+    drop(streams);
+    server.stop();
+    let refused = connector.connect(Format::Json, access()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotConnected);
 }

@@ -92,7 +92,7 @@ pub(crate) fn spec(shards: u16) -> ServerSpec {
     }
 }
 
-fn access() -> Arc<Access> {
+pub(crate) fn access() -> Arc<Access> {
     let anonymous = Anonymous {
         role: "anonymous".to_owned(),
         realm: None,

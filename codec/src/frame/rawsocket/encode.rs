@@ -14,6 +14,16 @@ pub fn finish_message(out: BytesMut) -> Result<Bytes, TooLong> {
     finish(out, TYPE_MESSAGE)
 }
 
+/// Adds a frame with `message` to `out`, behind others.
+///
+/// # Errors
+/// [`TooLong`] above [`MAX_PAYLOAD`]; then nothing is added.
+pub fn append_message(message: &[u8], out: &mut BytesMut) -> Result<(), TooLong> {
+    out.extend_from_slice(&header(TYPE_MESSAGE, message.len())?);
+    out.extend_from_slice(message);
+    Ok(())
+}
+
 /// A ping with `payload`. Some clients (autobahn-python on Twisted) drop the connection on it.
 ///
 /// # Errors
@@ -42,11 +52,15 @@ fn finish(mut out: BytesMut, kind: u32) -> Result<Bytes, TooLong> {
         out.resize(HEADER_LEN, 0);
         return finish(out, kind);
     };
+    out[..HEADER_LEN].copy_from_slice(&header(kind, len)?);
+    Ok(out.freeze())
+}
+
+fn header(kind: u32, len: usize) -> Result<[u8; HEADER_LEN], TooLong> {
     let length_bits = match len {
         0..MAX_PAYLOAD => len as u32,
         MAX_PAYLOAD => LENGTH_BIT_24,
         _ => return Err(TooLong { len }),
     };
-    out[..HEADER_LEN].copy_from_slice(&(kind << TYPE_SHIFT | length_bits).to_be_bytes());
-    Ok(out.freeze())
+    Ok((kind << TYPE_SHIFT | length_bits).to_be_bytes())
 }

@@ -13,7 +13,7 @@ mod handshake;
 mod tests;
 
 pub use decoder::{Decoder, FrameError, Incoming};
-pub use encode::{finish_message, ping, pong};
+pub use encode::{append_message, finish_message, ping, pong};
 pub use handshake::{Accepted, HandshakeError, MAGIC, MaxLength, Refusal, accept, read_reply, request};
 
 /// Octets of a frame's header.
