@@ -191,11 +191,16 @@ fn shard_config(limits: &config::Limits) -> ShardConfig {
             config::SlowConsumer::Disconnect => SlowConsumer::Disconnect,
             config::SlowConsumer::Drop => SlowConsumer::Drop,
         },
-        decode: DecodeLimits {
-            depth: limits.nesting_depth,
-            ..DecodeLimits::default()
-        },
+        decode: decode_limits(limits),
         ..ShardConfig::default()
+    }
+}
+
+/// How the bytes of a message are read.
+pub(crate) fn decode_limits(limits: &config::Limits) -> DecodeLimits {
+    DecodeLimits {
+        depth: limits.nesting_depth,
+        ..DecodeLimits::default()
     }
 }
 
@@ -263,7 +268,8 @@ fn websocket_spec(from: &config::WebSocket) -> net::WebSocketSpec {
     }
 }
 
-fn access(from: &config::Access) -> core::Access {
+/// Who may join.
+pub(crate) fn access(from: &config::Access) -> core::Access {
     let config::Access { role, realm, authid } = from.clone();
     core::Access {
         anonymous: Some(core::Anonymous { role, realm, authid }),

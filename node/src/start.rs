@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::process;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use tracing::{debug, error, info, warn};
 use crate::boot::{Secret, server_spec, shard_count};
 use crate::cli::{LogFormat, StartArgs};
 use crate::config::{self, Config, Endpoint, LoadError, Shards};
-use crate::control;
+use crate::control::{self, Surroundings};
 use crate::logging;
 use crate::welcome::welcome;
 
@@ -88,9 +89,14 @@ pub fn start(args: &StartArgs) -> Result<(), Failure> {
     let running = crosspoint_net::start(server_spec(&config, shards, secret, sender))?;
     announce(&config, running.addresses(), shards.into(), args.log_format);
 
+    let connector = running.connector().clone();
+    let surroundings = Surroundings {
+        connect: Arc::new(move |format, access| connector.connect(format, access)),
+        limits: config.router.limits.clone(),
+    };
     let listeners = config.router.listeners;
     let ended = runtime.block_on(async {
-        let web = tokio::spawn(async move { control::serve(&listeners, connections).await });
+        let web = tokio::spawn(async move { control::serve(&listeners, &surroundings, connections).await });
         let ended = until_signal(signals, running).await;
         web.abort();
         ended

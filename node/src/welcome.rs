@@ -57,6 +57,7 @@ fn urls(listener: &Listener, address: &Address) -> Vec<(&'static str, String)> {
     for route in listener.http.iter().flat_map(|http| &http.routes) {
         match route.service {
             Service::WebSocket(_) => urls.push(("WebSocket", format!("ws://{authority}{}", route.path))),
+            Service::LongPoll(_) => urls.push(("Long-poll", format!("http://{authority}{}", route.path))),
             Service::Nothing => {}
             _ => urls.push(("Web", format!("http://{authority}{}", route.path))),
         }

@@ -37,6 +37,7 @@ GROUPS = {
     "AZ": "Authorisation",
     "TW": "WebSocket",
     "TR": "RawSocket",
+    "TL": "Long-poll",
     "SZ": "Serializers",
 }
 
@@ -47,7 +48,8 @@ What the router does of the WAMP specification, line by line, as the black-box t
 written by `tests/blackbox/conformance_table.py` from the results of `make test`; do not edit it.
 
 Each line is one test (`test_PS_001_…` for PS-001), which runs wherever it applies: over WebSocket (ws) and
-RawSocket (rs), with JSON, MessagePack and CBOR, against one shard and four. The last column says where it passed.
+RawSocket (rs), with JSON, MessagePack and CBOR, against one shard and four; publish and subscribe, calls and the ends
+of sessions also over long-poll (lp). The last column says where it passed.
 """
 
 
@@ -71,7 +73,7 @@ def place(where: str) -> tuple[str, str]:
     """The number of shards, and transport and serializer where the test names them."""
     parts = where.split("-")
     shards = next((part.removeprefix("shards") for part in parts if part.startswith("shards")), "")
-    transports = {"websocket": "ws", "rawsocket": "rs"}
+    transports = {"websocket": "ws", "rawsocket": "rs", "longpoll": "lp"}
     known = [transports.get(part, part) for part in parts if part in (*transports, "json", "msgpack", "cbor")]
     return shards, " ".join(known)
 
@@ -94,9 +96,9 @@ def describe(passed: dict[tuple[str, str], bool]) -> str:
 def places_in_words(where: tuple[str, ...]) -> str:
     """Transports and serializers."""
     names = set(where)
-    transports = sorted({part for name in names for part in name.split() if part in ("ws", "rs")}, reverse=True)
+    transports = [part for part in ("ws", "rs", "lp") if any(part in place.split() for place in names)]
     serializers = [name for name in ("json", "msgpack", "cbor") if any(name in place.split() for place in names)]
-    return f"{' '.join(transports) or 'both transports'}, {' '.join(serializers) or 'all serializers'}"
+    return f"{' '.join(transports) or 'all transports'}, {' '.join(serializers) or 'all serializers'}"
 
 
 def table(results: list[dict]) -> str:

@@ -10,11 +10,14 @@ import pytest
 from harness import config
 from harness.peers import Peers
 from harness.router import Router
-from harness.serializers import ALL
+from harness.serializers import ALL, CBOR, JSON
 
 OUT = Path(__file__).parent / "out"
 SHARDS = (1, 4)
 COMBINATIONS = [(transport, serializer) for transport in ("websocket", "rawsocket") for serializer in ALL]
+# Long-poll, once with JSON and once with a binary serializer in batches, for these groups of lines.
+LONGPOLL = [("longpoll", serializer) for serializer in (JSON, CBOR)]
+OVER_LONGPOLL = ("PS", "CA", "GB")
 LINE = re.compile(r"test_([A-Z]{2})_(\d{3})_")
 
 
@@ -80,10 +83,19 @@ def wamp_of(router: Router) -> Iterator[Callable[[str], Peers]]:
         each.close()
 
 
-@pytest.fixture(params=COMBINATIONS, ids=lambda combination: f"{combination[0]}-{combination[1].name}")
+@pytest.fixture
 def wamp(request: pytest.FixtureRequest, router: Router) -> Iterator[Peers]:
     """Sessions over each transport with each serializer."""
     yield from _peers(router, *request.param)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs each test of `wamp` wherever its line applies."""
+    if "wamp" in metafunc.fixturenames:
+        line = LINE.match(metafunc.function.__name__)
+        combinations = COMBINATIONS + (LONGPOLL if line and line[1] in OVER_LONGPOLL else [])
+        names = [f"{transport}-{serializer.name}" for transport, serializer in combinations]
+        metafunc.parametrize("wamp", combinations, ids=names, indirect=True)
 
 
 @pytest.fixture(params=ALL, ids=lambda serializer: f"websocket-{serializer.name}")
@@ -96,6 +108,12 @@ def websocket(request: pytest.FixtureRequest, router: Router) -> Iterator[Peers]
 def rawsocket(request: pytest.FixtureRequest, router: Router) -> Iterator[Peers]:
     """Sessions over RawSocket with each serializer."""
     yield from _peers(router, "rawsocket", request.param)
+
+
+@pytest.fixture(params=ALL, ids=lambda serializer: f"longpoll-{serializer.name}")
+def longpoll(request: pytest.FixtureRequest, router: Router) -> Iterator[Peers]:
+    """Sessions over long-poll with each serializer."""
+    yield from _peers(router, "longpoll", request.param)
 
 
 @pytest.hookimpl(wrapper=True)

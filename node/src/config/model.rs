@@ -248,6 +248,8 @@ pub struct Route {
 pub enum Service {
     /// WAMP over WebSocket.
     WebSocket(WebSocket),
+    /// WAMP over HTTP long-polling.
+    LongPoll(LongPoll),
     /// Files of a directory.
     Static(StaticFiles),
     /// A fixed JSON value.
@@ -302,6 +304,27 @@ pub struct AutoPing {
     pub size: usize,
     /// Whether anything that arrives counts as a sign of life, so that busy clients are not pinged.
     pub restart_on_any_traffic: bool,
+}
+
+/// WAMP over HTTP long-polling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LongPoll {
+    /// The serializers that are offered, each also batched.
+    pub serializers: Vec<Format>,
+    /// Who may join.
+    pub access: Access,
+    /// How long a request for messages waits for one.
+    pub request_timeout: Duration,
+    /// How long a client may stay away before its session is lost.
+    pub session_timeout: Duration,
+    /// Most bytes of messages in one response, but for a longer message by itself.
+    pub queue_limit_bytes: usize,
+    /// Most messages in one response.
+    pub queue_limit_messages: usize,
+    /// Longest body that is taken, in bytes.
+    pub max_message_size: usize,
+    /// Most transports at a time.
+    pub max_transports: usize,
 }
 
 /// Files of a directory.

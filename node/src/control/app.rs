@@ -1,5 +1,6 @@
 //! The web application of one transport, from its routes.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
@@ -10,14 +11,15 @@ use axum::response::{IntoResponse, Response};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tracing::{debug, info};
 
-use super::{files, page};
+use super::{Surroundings, files, longpoll, page};
+use crate::boot;
 use crate::config::{Http, JsonValue, Route, Service};
 
 /// Builds the application of a transport.
-pub(super) fn app(http: &Http) -> Router {
+pub(super) fn app(http: &Http, surroundings: &Surroundings) -> Router {
     let mut app = Router::new().fallback(async || page::not_found());
     for route in &http.routes {
-        let service = service(route);
+        let service = service(route, surroundings);
         app = match route.path.as_str() {
             "/" => app.fallback_service(service),
             path => app.nest_service(path, service),
@@ -32,7 +34,7 @@ pub(super) fn app(http: &Http) -> Router {
         .layer(from_fn(move |request, next| log(access_log, request, next)))
 }
 
-fn service(route: &Route) -> Router {
+fn service(route: &Route, surroundings: &Surroundings) -> Router {
     match &route.service {
         Service::Demo => Router::new()
             .fallback(async |request: Request| match readable(&request) {
@@ -44,6 +46,12 @@ fn service(route: &Route) -> Router {
             let value = value.clone();
             Router::new().fallback(async move |request: Request| json(&request, &value))
         }
+        Service::LongPoll(longpoll) => longpoll::router(
+            longpoll,
+            boot::access(&longpoll.access),
+            boot::decode_limits(&surroundings.limits),
+            Arc::clone(&surroundings.connect),
+        ),
         Service::Nothing => Router::new().fallback(async || page::not_found()),
         Service::Redirect(url) => {
             // The URL has been checked to consist of characters that a header can hold.

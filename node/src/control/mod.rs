@@ -12,6 +12,7 @@
 
 mod app;
 mod files;
+mod longpoll;
 mod page;
 
 use std::any::Any;
@@ -30,7 +31,9 @@ use tokio::sync::mpsc;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use crate::config::{Endpoint, Listener};
+use crate::config::{Endpoint, Limits, Listener};
+
+pub use self::longpoll::Connect;
 
 /// Connections that may wait for this thread.
 pub const QUEUE: usize = 1024;
@@ -63,13 +66,26 @@ struct Site {
     unix: bool,
 }
 
+/// What the services need of the rest of the router.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Opens connections with the shards.
+    pub connect: Connect,
+    /// The limits of the router.
+    pub limits: Limits,
+}
+
 /// Serves connections until all senders are gone.
 ///
 /// Must run inside a tokio runtime with I/O and time. Connections that are open at the end are cut off together with the runtime.
-pub async fn serve(listeners: &[Listener], mut connections: mpsc::Receiver<Connection>) {
+pub async fn serve(
+    listeners: &[Listener],
+    surroundings: &Surroundings,
+    mut connections: mpsc::Receiver<Connection>,
+) {
     let sites: Vec<Option<Arc<Site>>> = listeners
         .iter()
-        .map(|listener| site(listener).map(Arc::new))
+        .map(|listener| site(listener, surroundings).map(Arc::new))
         .collect();
     while let Some(connection) = connections.recv().await {
         match sites.get(connection.listener) {
@@ -82,11 +98,11 @@ pub async fn serve(listeners: &[Listener], mut connections: mpsc::Receiver<Conne
     }
 }
 
-fn site(listener: &Listener) -> Option<Site> {
+fn site(listener: &Listener, surroundings: &Surroundings) -> Option<Site> {
     let http = listener.http.as_ref()?;
     let unix = matches!(listener.endpoint, Endpoint::Unix { .. });
     Some(Site {
-        app: app::app(http),
+        app: app::app(http, surroundings),
         idle_timeout: http.idle_timeout,
         unix,
     })

@@ -30,6 +30,13 @@ fn listener(routes: Vec<Route>) -> Listener {
     }
 }
 
+fn surroundings() -> Surroundings {
+    Surroundings {
+        connect: Arc::new(|_, _| Err(io::ErrorKind::NotConnected.into())),
+        limits: crate::config::load_default().unwrap().router.limits,
+    }
+}
+
 fn files(directory: &Path) -> StaticFiles {
     StaticFiles {
         directory: directory.to_owned(),
@@ -56,7 +63,7 @@ async fn open(routes: Vec<Route>, sent: &str) -> (UnixStream, mpsc::Receiver<()>
     };
     connections.try_send(connection).ok().unwrap();
     drop(connections);
-    serve(&[listener(routes)], queue).await;
+    serve(&[listener(routes)], &surroundings(), queue).await;
     (UnixStream::from_std(ours).unwrap(), released)
 }
 

@@ -171,7 +171,7 @@ def test_PS_021_order_of_events(wamp: Peers) -> None:
     publisher, subscribers = wamp.join(), wamp.join_many(2)
     for subscriber in subscribers:
         subscriber.subscribe(wamp.uri("topic"))
-    for start in range(0, MANY, BATCH):
+    for start in range(0, wamp.many(MANY), BATCH):
         for number in range(start, start + BATCH):
             publisher.publish(wamp.uri("topic"), [number])
         for subscriber in subscribers:

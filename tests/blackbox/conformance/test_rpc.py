@@ -214,7 +214,7 @@ def test_CA_009_order_of_calls(wamp: Peers) -> None:
     """10,000 calls of one caller reach one callee in order."""
     caller, callee = wamp.join_many(2)
     callee.register(wamp.uri("procedure"))
-    for start in range(0, MANY, BATCH):
+    for start in range(0, wamp.many(MANY), BATCH):
         for number in range(start, start + BATCH):
             caller.call(wamp.uri("procedure"), [number])
         for number in range(start, start + BATCH):

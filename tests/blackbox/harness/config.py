@@ -86,10 +86,17 @@ def rawsocket(identity: str = "anonymous", **options: object) -> dict:
     return {**service, "options": options} if options else service
 
 
-def universal(port: int, paths: dict[str, dict], raw: dict) -> dict:
-    """One port that serves WebSocket at some paths, and RawSocket."""
+def longpoll(identity: str = "anonymous", **options: object) -> dict:
+    """A long-poll service, to be put under a path."""
+    service = {"type": "longpoll", "serializers": SERIALIZERS, "auth": _auth(identity)}
+    return {**service, "options": options} if options else service
+
+
+def universal(port: int, paths: dict[str, dict], raw: dict, web: dict[str, dict] | None = None) -> dict:
+    """One port that serves WebSocket at some paths, other web services at others, and RawSocket."""
     raw = {key: value for key, value in raw.items() if key != "type"}
-    return {"type": "universal", "endpoint": _tcp(port), "websocket": paths, "rawsocket": raw}
+    transport = {"type": "universal", "endpoint": _tcp(port), "websocket": paths, "rawsocket": raw}
+    return {**transport, "web": {"paths": web}} if web else transport
 
 
 def node(realms: list[dict], transports: list[dict]) -> dict:
@@ -99,8 +106,9 @@ def node(realms: list[dict], transports: list[dict]) -> dict:
 
 
 def simple(port: int, **websocket_options: object) -> dict:
-    """One realm, everything allowed, WebSocket at /ws and RawSocket on one port."""
-    return node([realm("realm1")], [universal(port, {"ws": websocket(**websocket_options)}, rawsocket())])
+    """One realm, everything allowed, WebSocket at /ws, long-poll at /lp and RawSocket on one port."""
+    paths = {"ws": websocket(**websocket_options)}
+    return node([realm("realm1")], [universal(port, paths, rawsocket(), {"lp": longpoll()})])
 
 
 # The conformance tests' ports: one for each identity's RawSocket, of which the first also serves WebSocket,
@@ -109,6 +117,8 @@ PORTS = len(IDENTITIES) + 1
 SMALL_LIMIT = 1 << 16
 
 DEFLATE = {"deflate": {}}
+# The long-poll service for tests that wait: seconds until a request ends empty, and until a session is lost.
+BRIEF = {"request_timeout": 1, "session_timeout": 2}
 
 
 def conformance(ports: list[int]) -> dict:
@@ -118,7 +128,9 @@ def conformance(ports: list[int]) -> dict:
     paths["ws_deflate"] = websocket(batched=True, compression=DEFLATE)
     takeover = {"request_no_context_takeover": False, "max_window_bits": 10, "request_max_window_bits": 11}
     paths["ws_takeover"] = websocket(compression={"deflate": takeover})
-    transports = [universal(ports[0], paths, rawsocket("anonymous"))]
+    polls = {"lp" if name == "anonymous" else f"lp_{name}": longpoll(name) for name in IDENTITIES}
+    polls["lp_brief"] = longpoll(**BRIEF)
+    transports = [universal(ports[0], paths, rawsocket("anonymous"), polls)]
     for port, name in zip(ports[1:], list(IDENTITIES)[1:]):
         transports.append({"endpoint": _tcp(port), **rawsocket(name)})
     small = websocket(max_message_size=SMALL_LIMIT, batched=True, compression=DEFLATE), rawsocket(max_message_size=SMALL_LIMIT)
@@ -138,8 +150,10 @@ def addresses(ports: list[int]) -> dict[tuple[str, str], Address]:
     found = {("websocket", "small"): Address(ports[-1]), ("rawsocket", "small"): Address(ports[-1])}
     for name in ("batched", "deflate", "takeover"):
         found["websocket", name] = Address(ports[0], f"/ws_{name}")
+    found["longpoll", "brief"] = Address(ports[0], "/lp_brief")
     for port, name in zip(ports, IDENTITIES):
         path = "/ws" if name == "anonymous" else f"/ws_{name}"
         found["websocket", name] = Address(ports[0], path)
+        found["longpoll", name] = Address(ports[0], path.replace("/ws", "/lp"))
         found["rawsocket", name] = Address(port)
     return found

@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from .longpoll import LongPoll
 from .serializers import ALL, Serializer
 from .session import Session
-from .wire import PATIENCE, TRANSPORTS, Address, RawSocket, WebSocket
+from .wire import PATIENCE, Address, RawSocket, WebSocket
+
+TRANSPORTS = {kind.name: kind for kind in (WebSocket, RawSocket, LongPoll)}
 
 _names = itertools.count(1)
 
@@ -50,6 +53,10 @@ class Peers:
         """Whether the test runs over WebSocket."""
         return self.transport == "websocket"
 
+    def many(self, count: int) -> int:
+        """So many messages, or fewer where each takes a request."""
+        return count // 10 if self.transport == "longpoll" else count
+
     def uri(self, name: str) -> str:
         """A URI that no other test uses."""
         return f"{self._prefix}.{name}"
@@ -60,7 +67,7 @@ class Peers:
 
     def wire(
         self, identity: str = "anonymous", serializer: Serializer | None = None, **arguments: Any
-    ) -> WebSocket | RawSocket:
+    ) -> WebSocket | RawSocket | LongPoll:
         """A new connection after the transport's handshake."""
         kind = TRANSPORTS[self.transport]
         return kind(self.address(identity), serializer or self.serializer, **arguments)

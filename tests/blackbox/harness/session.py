@@ -3,6 +3,7 @@
 from typing import Any
 
 from . import messages as m
+from .longpoll import LongPoll
 from .wire import PATIENCE, Closed, RawSocket, WebSocket
 
 ANY = ...  # in a pattern given to `Session.expect`: any value
@@ -18,7 +19,7 @@ def payload(args: list | None, kwargs: dict | None) -> list:
 class Session:
     """One connection with one session at a time. `id`, `details` and `realm` are set by `join`."""
 
-    def __init__(self, transport: WebSocket | RawSocket) -> None:
+    def __init__(self, transport: WebSocket | RawSocket | LongPoll) -> None:
         self.transport = transport
         self.serializer = transport.serializer
         self.id: int = 0

@@ -259,5 +259,3 @@ class RawSocket(Connection):
             else:
                 self.pongs.append(payload)
 
-
-TRANSPORTS = {"websocket": WebSocket, "rawsocket": RawSocket}

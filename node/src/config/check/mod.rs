@@ -6,6 +6,7 @@
 mod access;
 mod compression;
 mod endpoint;
+mod longpoll;
 mod realm;
 mod section;
 mod transport;

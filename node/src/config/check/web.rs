@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::section::{Field, Section};
-use super::{Scope, websocket};
+use super::{Scope, longpoll, websocket};
 use crate::config::model::{Http, JsonValue, Route, Service, StaticFiles};
 
 /// How long a connection may stay without a request where `client_timeout` is not set.
@@ -13,12 +13,11 @@ const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const DEFAULT_CACHE_TIMEOUT: Duration = Duration::from_secs(43_200);
 
 /// Services of Crossbar.io that are not built yet.
-const LATER: [&str; 15] = [
+const LATER: [&str; 14] = [
     "archive",
     "caller",
     "catalog",
     "cgi",
-    "longpoll",
     "nodeinfo",
     "pairme",
     "publisher",
@@ -101,6 +100,7 @@ pub(super) fn path_below(paths: &Section<'_>, parent: &str, key: &str) -> Option
 enum Kind {
     Demo,
     Json,
+    LongPoll,
     Nothing,
     Path,
     Redirect,
@@ -111,6 +111,7 @@ enum Kind {
 fn service(field: &Field<'_>, path: String, scope: &Scope<'_>, routes: &mut Vec<Route>) {
     let kinds = [
         ("websocket", Kind::WebSocket),
+        ("longpoll", Kind::LongPoll),
         ("static", Kind::Static),
         ("json", Kind::Json),
         ("redirect", Kind::Redirect),
@@ -133,6 +134,7 @@ fn service(field: &Field<'_>, path: String, scope: &Scope<'_>, routes: &mut Vec<
     section.or("id", (), |field| super::identifier(field).map(drop));
     let service = match kind {
         Kind::WebSocket => Service::WebSocket(websocket::websocket(section, scope)),
+        Kind::LongPoll => Service::LongPoll(longpoll::longpoll(section, scope)),
         Kind::Static => {
             let Some(files) = static_files(section, scope) else {
                 return;

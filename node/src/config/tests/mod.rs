@@ -68,6 +68,14 @@ fn good() -> Value {
                             }},
                             "info": {"type": "json", "value": {"a": [1]}, "options": {"discourage_caching": true}},
                             "old": {"type": "redirect", "url": "/new"},
+                            "poll": {
+                                "type": "longpoll", "serializers": ["json"], "auth": {"anonymous": {"type": "static"}},
+                                "options": {
+                                    "request_timeout": 4, "session_timeout": 15, "queue_limit_bytes": 70000,
+                                    "queue_limit_messages": 71, "max_message_size": 9000, "max_transports": 8,
+                                    "debug": false, "debug_transport_id": null
+                                }
+                            },
                             "deep": {"type": "path", "paths": {"er": {"type": "demo"}}}
                         }
                     }
@@ -175,7 +183,7 @@ fn every_supported_key_arrives_in_the_checked_configuration() {
     assert_eq!(all.rawsocket.as_ref().unwrap().max_message_size, 1024);
     let http = all.http.as_ref().unwrap();
     let paths: Vec<&str> = http.routes.iter().map(|route| route.path.as_str()).collect();
-    assert_eq!(paths, ["/ws", "/", "/deep/er", "/deep", "/info", "/old"]);
+    assert_eq!(paths, ["/ws", "/", "/deep/er", "/deep", "/info", "/old", "/poll"]);
     let Service::WebSocket(websocket) = &http.routes[0].service else {
         panic!("{:?}", http.routes[0])
     };
@@ -187,6 +195,15 @@ fn every_supported_key_arrives_in_the_checked_configuration() {
         (files.cache_timeout, files.mime_types[0].0.as_str()),
         (None, "rs")
     );
+    let Service::LongPoll(poll) = &http.routes[6].service else {
+        panic!("{:?}", http.routes[6])
+    };
+    assert_eq!(
+        (poll.request_timeout.as_secs(), poll.session_timeout.as_secs()),
+        (4, 15)
+    );
+    assert_eq!((poll.queue_limit_bytes, poll.queue_limit_messages), (70_000, 71));
+    assert_eq!((poll.max_message_size, poll.max_transports), (9000, 8));
     assert_eq!(http.route("/deep/er/x").unwrap().path, "/deep/er");
     assert_eq!(http.route("/deeper").unwrap().path, "/");
 
@@ -384,7 +401,7 @@ fn the_documentation_names_every_supported_key() {
     let mut found = Vec::new();
     keys(&good(), &mut found);
     // What stands in objects with free keys: paths, an extension, a served value.
-    let free = ["/", "ws", "info", "old", "deep", "er", ".RS", "a"];
+    let free = ["/", "ws", "info", "old", "poll", "deep", "er", ".RS", "a"];
     for key in found.iter().filter(|key| !free.contains(&key.as_str())) {
         let named = [format!("`{key}`"), format!(".{key}`"), format!("`{key}.")];
         assert!(
