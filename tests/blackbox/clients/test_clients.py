@@ -70,7 +70,7 @@ def test_xconn(peers: Peers, transport: str, serializer: str) -> None:
     drive([sys.executable, str(HERE / "xconn_python.py")], peers, transport, serializer, XCONN)
 
 
-@pytest.mark.parametrize(("transport", "serializer"), [*WEBSOCKET, ("rawsocket", "json")])
+@pytest.mark.parametrize(("transport", "serializer"), [*WEBSOCKET, ("rawsocket", "json"), ("longpoll", "json")])
 def test_autobahn_js(peers: Peers, transport: str, serializer: str) -> None:
     """autobahn-js on Node.js."""
     drive(["node", str(JS / "autobahn-node.js")], peers, transport, serializer, JAVASCRIPT)
@@ -82,7 +82,7 @@ def test_wampy(peers: Peers, transport: str, serializer: str) -> None:
     drive(["node", str(JS / "wampy-node.js")], peers, transport, serializer, JAVASCRIPT)
 
 
-@pytest.mark.parametrize(("transport", "serializer"), WEBSOCKET)
+@pytest.mark.parametrize(("transport", "serializer"), [*WEBSOCKET, ("longpoll", "json")])
 def test_autobahn_browser(peers: Peers, transport: str, serializer: str) -> None:
     """autobahn-browser in Chromium."""
     drive(["node", str(JS / "autobahn-browser.js")], peers, transport, serializer, JAVASCRIPT)

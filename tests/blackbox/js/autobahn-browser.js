@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { launch } from "./chromium.js";
 import { print } from "./report.js";
 
-const [, serializer, host, port, path] = process.argv.slice(2);
+const [transport, serializer, host, port, path] = process.argv.slice(2);
 
 const PAGE = `<!doctype html>
 <title>autobahn-browser</title>
@@ -23,13 +23,17 @@ const PAGE = `<!doctype html>
       sockets.push(this);
     }
   };
-  const options = {
-    url: "ws://${host}:${port}${path}",
-    serializers: [new autobahn.serializer[serializers["${serializer}"]]()],
-  };
-  // A browser cannot drop a connection; closing the socket under the session comes nearest.
-  const client = autobahnClient(autobahn, options, () => sockets.at(-1).close());
-  await run(client, "browser.${serializer}", report).then(() => done(), (error) => done(String(error)));
+  const websocket = "${transport}" === "websocket";
+  const options = websocket
+    ? {
+        url: "ws://${host}:${port}${path}",
+        serializers: [new autobahn.serializer[serializers["${serializer}"]]()],
+      }
+    : { transports: [{ type: "longpoll", url: "http://${host}:${port}${path}" }] };
+  // A browser cannot drop a connection; closing the transport under the session comes nearest.
+  const kill = (connection) => (websocket ? sockets.at(-1).close() : connection._transport.close());
+  const client = autobahnClient(autobahn, options, kill);
+  await run(client, "browser.${transport}.${serializer}", report).then(() => done(), (error) => done(String(error)));
 </script>`;
 
 const server = createServer((request, response) => {

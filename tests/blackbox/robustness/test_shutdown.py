@@ -32,7 +32,8 @@ def peers(router: Router) -> Iterator[Callable[[str], Peers]]:
     opened = []
 
     def make(transport: str) -> Peers:
-        addresses = {(transport, "anonymous"): Address(router.ports[0])}
+        path = "/lp" if transport == "longpoll" else "/ws"
+        addresses = {(transport, "anonymous"): Address(router.ports[0], path)}
         opened.append(Peers(addresses, transport, CBOR, 1))
         return opened[-1]
 
@@ -43,7 +44,7 @@ def peers(router: Router) -> Iterator[Callable[[str], Peers]]:
 
 def join_everywhere(peers: Callable[[str], Peers], each: int = 2) -> list[Session]:
     """Sessions over each transport with each serializer."""
-    makers = [peers("websocket"), peers("rawsocket")]
+    makers = [peers("websocket"), peers("rawsocket"), peers("longpoll")]
     return [maker.join(serializer=serializer) for maker in makers for serializer in ALL for _ in range(each)]
 
 
