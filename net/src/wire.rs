@@ -107,6 +107,7 @@ impl SocketWire {
             access: inside.access,
             peer_max_bytes: MaxLength::LARGEST.octets(),
             websocket: None,
+            deflate: None,
         };
         Self::attach(local, inside.socket.into(), opened, Received::default(), None).await;
     }
