@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::arguments::Values;
 use crate::authorize::Role;
+use crate::options::MatchPolicy;
+use crate::pattern::relation::Pattern;
 use crate::time::UnixTime;
 use crate::uri::UriCheck;
 
@@ -62,6 +64,41 @@ pub struct RealmConfig {
     pub enable_meta_api: bool,
     /// What is kept of publications that ask for it.
     pub retention: Retention,
+    /// How long calls take, and which of them wait.
+    pub calls: CallRules,
+}
+
+/// What a realm says about its calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallRules {
+    /// How long a call may take, where neither its caller nor its callee want it shorter; `None`: for ever.
+    pub timeout: Option<Duration>,
+    /// The registrations whose calls wait where all callees work on as many as they want; the first that fits counts.
+    pub queues: Vec<CallQueue>,
+}
+
+/// A queue for each registration that a pattern covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallQueue {
+    /// How `uri` is compared with that of the registration.
+    pub policy: MatchPolicy,
+    /// A URI or pattern.
+    pub uri: String,
+    /// Most calls that wait for one registration.
+    pub limit: usize,
+}
+
+impl CallRules {
+    /// How many calls may wait for a registration, if any.
+    #[must_use]
+    pub fn queue_limit(&self, policy: MatchPolicy, uri: &str) -> Option<usize> {
+        let registered = Pattern { policy, uri };
+        let covers = |queue: &&CallQueue| {
+            let (policy, uri) = (queue.policy, &*queue.uri);
+            Pattern { policy, uri }.covers(registered)
+        };
+        self.queues.iter().find(covers).map(|queue| queue.limit)
+    }
 }
 
 impl RealmConfig {
@@ -76,6 +113,7 @@ impl RealmConfig {
             allow_disclose: true,
             enable_meta_api: true,
             retention: Retention::default(),
+            calls: CallRules::default(),
         }
     }
 }

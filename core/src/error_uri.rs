@@ -9,6 +9,9 @@ pub const FEATURE_NOT_SUPPORTED: &str = "wamp.error.feature_not_supported";
 pub const INVALID_URI: &str = "wamp.error.invalid_uri";
 /// Not in the specification: a limit of `config::Limits` is reached.
 pub const LIMIT_EXCEEDED: &str = "crosspoint.error.limit_exceeded";
+/// Crossbar.io's: all callees work on as many calls as they want, and no further one may wait.
+pub const MAX_CONCURRENCY_REACHED: &str = "crossbar.error.max_concurrency_reached";
+pub const NO_AVAILABLE_CALLEE: &str = "wamp.error.no_available_callee";
 pub const NO_MATCHING_AUTH_METHOD: &str = "wamp.error.no_matching_auth_method";
 pub const NO_SUCH_PROCEDURE: &str = "wamp.error.no_such_procedure";
 pub const NO_SUCH_REALM: &str = "wamp.error.no_such_realm";
@@ -24,6 +27,8 @@ pub const PROCEDURE_EXISTS_WITH_DIFFERENT_POLICY: &str =
     "wamp.error.procedure_exists_with_different_invocation_policy";
 pub const PROTOCOL_VIOLATION: &str = "wamp.error.protocol_violation";
 pub const TIMEOUT: &str = "wamp.error.timeout";
+/// A callee's: another one may take the call.
+pub const UNAVAILABLE: &str = "wamp.error.unavailable";
 /// Crossbar.io's, for a registration that another session took over.
 pub const UNREGISTERED: &str = "wamp.error.unregistered";
 

@@ -109,6 +109,7 @@ pub const BROKER_FEATURES: &[&str] = &[
 /// What the dealer of this router can do.
 pub const DEALER_FEATURES: &[&str] = &[
     "call_canceling",
+    "call_reroute",
     "call_timeout",
     "call_trustlevels",
     "caller_identification",

@@ -137,7 +137,7 @@ pub struct ConnKey {
 }
 
 /// A session wherever it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionRef {
     /// The shard that owns the session's connection.
     pub shard: ShardId,

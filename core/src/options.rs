@@ -52,6 +52,11 @@ pub enum InvokePolicy {
     First,
     /// The one that registered last.
     Last,
+    /// The one with the fewest open calls. Ours, not the specification's.
+    Load,
+    /// For each caller the one that it called before, as long as that is there and takes more. Ours, not the
+    /// specification's.
+    Sticky,
 }
 
 impl InvokePolicy {
@@ -64,6 +69,8 @@ impl InvokePolicy {
             Self::Random => "random",
             Self::First => "first",
             Self::Last => "last",
+            Self::Load => "load",
+            Self::Sticky => "sticky",
         }
     }
 
@@ -76,6 +83,8 @@ impl InvokePolicy {
             Self::Random,
             Self::First,
             Self::Last,
+            Self::Load,
+            Self::Sticky,
         ]
         .into_iter()
         .find(|value| value.name() == name)
@@ -226,6 +235,9 @@ pub struct RegisterOptions {
     pub force_reregister: bool,
     /// Most invocations that this callee works on at a time.
     pub concurrency: Option<u64>,
+    /// Milliseconds that this callee wants a call to take at most; 0 and absent mean for ever. Ours, not the
+    /// specification's.
+    pub timeout: Option<u64>,
     /// Every other entry.
     pub rest: Dict,
 }

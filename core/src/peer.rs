@@ -126,6 +126,15 @@ pub enum PeerMessage {
     /// From a callee's shard to the caller's: the callee no longer serves the registration; the call, which
     /// it never saw, may go elsewhere.
     Bounce(Box<Invoke>),
+    /// From a callee's shard to the caller's: the callee had the call, and leaves it to another one.
+    Unavailable(Box<Invoke>),
+    /// To a caller's shard: a call that waits has its turn.
+    Turn {
+        /// The call.
+        call: CallKey,
+        /// Who takes it, with a place for it; `None`: nobody of those that it waits for is there any more.
+        callee: Option<Box<Callee>>,
+    },
     /// From a callee's shard to the caller's: an answer.
     Reply(Box<Reply>),
     /// From a caller's shard to the callee's: nobody waits for the answer, or the caller would rather not.
@@ -248,6 +257,8 @@ pub struct RegisterRequest {
     pub force: bool,
     /// The session that offers it.
     pub callee: Callee,
+    /// Most calls that it works on at a time.
+    pub concurrency: Option<u32>,
     /// Answered by [`PeerMessage::Procedure`] and [`PeerMessage::Ack`]s, or by a refusal.
     pub token: Token,
 }

@@ -77,6 +77,8 @@ pub(crate) struct Session {
     pub(crate) calls: LazyMap<RequestId, CallKey>,
     /// How many of `calls` have ended.
     pub(crate) ended_calls: u32,
+    /// Whom it called by a sticky registration.
+    pub(crate) sticky: LazyMap<RegistrationId, SessionRef>,
     pub(crate) work: Work,
     /// What the session leaves behind.
     pub(crate) testaments: Option<Box<Testaments>>,
@@ -102,11 +104,13 @@ pub(crate) struct Work {
 }
 
 /// An invocation that is not yet answered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Invocation {
     pub(crate) call: CallKey,
     pub(crate) receive_progress: bool,
     pub(crate) interrupted: bool,
+    /// The call for another callee, where this one may leave it to another and has not begun to answer.
+    pub(crate) retry: Option<Box<Invoke>>,
 }
 
 impl Conn {
@@ -139,6 +143,7 @@ impl Session {
             asking: 0,
             calls: LazyMap::default(),
             ended_calls: 0,
+            sticky: LazyMap::default(),
             work: Work::default(),
             testaments: None,
         }
@@ -159,14 +164,21 @@ impl Work {
     /// Takes note of the next invocation and returns its id.
     pub(crate) fn open(&mut self, invocation: Invocation, hasher: &RandomState) -> u64 {
         self.last_invocation += 1;
-        self.invocations.insert(self.last_invocation, invocation, hasher);
         self.by_call.insert(invocation.call, self.last_invocation, hasher);
+        self.invocations.insert(self.last_invocation, invocation, hasher);
         self.last_invocation
     }
 
     /// An invocation that is not yet answered.
     pub(crate) fn invocation(&self, request: u64) -> Option<&Invocation> {
         self.invocations.get(&request)
+    }
+
+    /// The callee has begun to answer: nobody else can.
+    pub(crate) fn begun(&mut self, request: u64) {
+        if let Some(invocation) = self.invocations.get_mut(&request) {
+            invocation.retry = None;
+        }
     }
 
     /// The id of the open invocation of `call`.

@@ -133,6 +133,7 @@ fn realm_config(realm: &config::Realm, hash: [u64; 4]) -> core::RealmConfig {
         strict_request_ids: realm.strict_request_ids,
         allow_disclose: realm.allow_disclose,
         retention: realm.retention.clone(),
+        calls: realm.calls.clone(),
         enable_meta_api: realm.enable_meta_api,
     }
 }

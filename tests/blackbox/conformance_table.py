@@ -29,6 +29,7 @@ GROUPS = {
     "PR": "Pattern registrations",
     "SR": "Shared registrations",
     "CI": "Who calls",
+    "CR": "Call rerouting",
     "PC": "Progressive call results",
     "PG": "Progressive call invocations",
     "PT": "Payload passthru mode",

@@ -9,7 +9,7 @@ use super::envelope::{Envelope, Refusal};
 use crate::read::Reader;
 
 const MATCH: &str = "\"exact\", \"prefix\" or \"wildcard\"";
-const INVOKE: &str = "\"single\", \"roundrobin\", \"random\", \"first\" or \"last\"";
+const INVOKE: &str = "\"single\", \"roundrobin\", \"random\", \"first\", \"last\", \"load\" or \"sticky\"";
 const MODE: &str = "\"skip\", \"kill\" or \"killnowait\"";
 const MILLISECONDS: &str = "a number of milliseconds, an integer of at least 0";
 const TRUSTLEVEL: &str = "an integer of at least 0";
@@ -126,6 +126,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
                 "forward_timeout" => options.forward_timeout = Some(self.bool(value)?),
                 "force_reregister" => options.force_reregister = self.bool(value)?,
                 "concurrency" => options.concurrency = Some(self.integer(value, 1, CONCURRENCY)?),
+                "timeout" => options.timeout = Some(self.integer(value, 0, MILLISECONDS)?),
                 _ => self.rest(key, value, &mut options.rest)?,
             }
         }

@@ -147,6 +147,7 @@ pub(super) fn register<W: Writer>(writer: &mut W, options: &RegisterOptions) {
     entries.bool("forward_timeout", options.forward_timeout);
     entries.flag("force_reregister", options.force_reregister);
     entries.uint("concurrency", options.concurrency);
+    entries.uint("timeout", options.timeout);
     entries.end(&options.rest);
 }
 

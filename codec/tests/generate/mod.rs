@@ -258,6 +258,8 @@ fn register() -> BoxedStrategy<Register> {
         InvokePolicy::Random,
         InvokePolicy::First,
         InvokePolicy::Last,
+        InvokePolicy::Load,
+        InvokePolicy::Sticky,
     ]);
     let options = (
         match_policy(),
@@ -266,6 +268,7 @@ fn register() -> BoxedStrategy<Register> {
         flag(),
         any::<bool>(),
         of(1..=u64::MAX),
+        of(any::<u64>()),
         dict(),
     )
         .prop_map(
@@ -276,6 +279,7 @@ fn register() -> BoxedStrategy<Register> {
                 forward_timeout,
                 force_reregister,
                 concurrency,
+                timeout,
                 rest,
             )| {
                 RegisterOptions {
@@ -285,6 +289,7 @@ fn register() -> BoxedStrategy<Register> {
                     forward_timeout,
                     force_reregister,
                     concurrency,
+                    timeout,
                     rest,
                 }
             },

@@ -1,21 +1,22 @@
 //! CALL: from the caller to the callee's shard.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::Callee;
 use super::calls::CallState;
-use super::choose::Choice;
+use super::choose::{Choice, Found, Wanted};
 use super::parts::Parts;
+use super::{Callee, Incarnation};
 use crate::authorize::Action;
 use crate::effect::Effects;
 use crate::error_uri as uri;
-use crate::ids::{CallKey, ConnKey};
+use crate::ids::{CallKey, ConnKey, RealmId, RegistrationId, SessionRef};
 use crate::message::{Call, RequestKind};
 use crate::meta;
-use crate::options::{CallOptions, MatchPolicy};
+use crate::options::{CallOptions, InvokePolicy, MatchPolicy};
 use crate::peer::{Disclosed, Invoke, Part, PeerMessage};
 use crate::router::{Refusal, Router, invalid_uri, is_passthru, passthru};
 use crate::session::Session;
@@ -57,9 +58,16 @@ impl Router {
         {
             return self.call_meta(conn, call, procedure, fx);
         }
-        let choice = self
-            .choose_callee(realm, &call.procedure, &[])
-            .ok_or_else(no_such_procedure)?;
+        let found = self.choose_callee(Wanted {
+            realm,
+            procedure: &call.procedure,
+            caller: conn,
+            tried: &[],
+            only: None,
+        });
+        if let Found::Nobody = found {
+            return Err(no_such_procedure());
+        }
         let CallOptions {
             timeout,
             receive_progress,
@@ -70,13 +78,16 @@ impl Router {
         let state = CallState {
             caller: conn,
             request: call.request,
-            callee: choice.callee,
+            callee: None,
             disclose,
             want_progress: receive_progress,
-            timeout: timeout.filter(|millis| *millis > 0),
+            given: self.time_given(realm, timeout),
+            timeout: None,
             deadline: None,
             killed: false,
             tried: SmallVec::new(),
+            rerouted: false,
+            waiting: None,
             parts: progress.then(|| Box::new(Parts::new(call.procedure.clone()))),
         };
         let key = self.calls.insert(self.me, state);
@@ -85,11 +96,11 @@ impl Router {
         }
         let invoke = Invoke {
             call: key,
-            callee: choice.callee.session,
+            callee: SessionRef::default(),
             realm,
-            registration: choice.procedure.registration,
+            registration: RegistrationId::default(),
             procedure: call.procedure,
-            incarnation: choice.procedure.incarnation,
+            incarnation: Incarnation::default(),
             name_procedure: false,
             caller: None,
             trustlevel,
@@ -99,8 +110,20 @@ impl Router {
             part: if progress { Part::First } else { Part::Whole },
             payload: call.payload,
         };
-        self.send_call(key, invoke, &choice, fx);
+        match found {
+            Found::Callee(choice) => self.send_call(key, invoke, choice, fx),
+            Found::Busy(procedure) => self.wait_for_callee(key, invoke, procedure, fx),
+            Found::Nobody => {}
+        }
         Ok(())
+    }
+
+    /// The milliseconds that a call has by its caller and its realm.
+    fn time_given(&self, realm: RealmId, timeout: Option<u64>) -> Option<NonZeroU64> {
+        let rule = self.realm_config(realm).calls.timeout;
+        let rule = rule.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        let given = [timeout, rule].into_iter().flatten().filter_map(NonZeroU64::new);
+        given.min()
     }
 
     /// Whether a session may make this call, and if so whether the caller is disclosed, and how far it is
@@ -134,12 +157,14 @@ impl Router {
     }
 
     /// Fills in what depends on the callee, starts the clock and posts the call.
-    fn send_call(&mut self, key: CallKey, mut invoke: Invoke, choice: &Choice, fx: &mut Effects) {
-        let Choice { callee, procedure } = choice;
+    pub(super) fn send_call(&mut self, key: CallKey, mut invoke: Invoke, choice: Choice, fx: &mut Effects) {
         let now = self.now;
         let Some(call) = self.calls.get_mut(key) else {
             return;
         };
+        let (callee, procedure) = (&choice.callee, &choice.procedure);
+        // From here on the call gives the callee's place back at its end.
+        call.callee = Some(callee.clone());
         if let Some(error) = lacks(callee, &invoke) {
             self.fail_call(key, error, fx);
             return;
@@ -150,16 +175,18 @@ impl Router {
         invoke.incarnation = procedure.incarnation;
         invoke.name_procedure = procedure.key.policy != MatchPolicy::Exact;
         invoke.receive_progress = call.want_progress && progress;
+        call.timeout = [call.given, callee.timeout].into_iter().flatten().min();
         let callee_keeps_time = callee.forward_timeout && callee.features.call_timeout;
-        invoke.timeout = call.timeout.filter(|_| callee_keeps_time);
-        call.callee = *callee;
+        invoke.timeout = call.timeout.filter(|_| callee_keeps_time).map(NonZeroU64::get);
         if callee_keeps_time {
             // Also where a callee that is gone did not, and the time ran here.
             call.deadline = None;
-        } else if let (Some(millis), None) = (call.timeout, call.deadline) {
-            let deadline = now.after(Duration::from_millis(millis));
-            call.deadline = Some(deadline);
-            self.timers.set(deadline, Timer::Call(key));
+        } else if let Some(millis) = call.timeout {
+            let deadline = now.after(Duration::from_millis(millis.get()));
+            if call.deadline.is_none_or(|held| held > deadline) {
+                call.deadline = Some(deadline);
+                self.timers.set(deadline, Timer::Call(key));
+            }
         }
         let (caller, disclose) = (call.caller, call.disclose || callee.disclose_caller);
         invoke.caller = self
@@ -170,37 +197,16 @@ impl Router {
                 session: session.id,
                 identity: Arc::clone(&session.identity),
             });
-        if invoke.part == Part::First {
+        if procedure.invoke == InvokePolicy::Sticky {
+            self.stick(caller, &choice);
+        }
+        let (shard, part) = (choice.callee.session.shard, invoke.part);
+        if part == Part::First {
             self.first_part_sent(&invoke);
         }
-        self.post(callee.session.shard, PeerMessage::Invoke(Box::new(invoke)), fx);
-    }
-
-    /// The callee was gone before it saw the call: another one may take it.
-    pub(crate) fn bounced(&mut self, invoke: Invoke, fx: &mut Effects) {
-        let Some(call) = self.calls.get_mut(invoke.call) else {
-            return;
-        };
-        let invoke = match &mut call.parts {
-            Some(parts) => match parts.came_back(invoke) {
-                Some(first) => first,
-                None => return,
-            },
-            None => invoke,
-        };
-        let key = invoke.call;
-        if call.killed {
-            self.fail_call(key, uri::CANCELED, fx);
-            return;
-        }
-        call.tried.push((invoke.registration, invoke.callee));
-        let tried = call.tried.clone();
-        match self.choose_callee(invoke.realm, &invoke.procedure, &tried) {
-            Some(choice) => {
-                self.send_call(key, invoke, &choice, fx);
-                self.send_waiting_parts(key, fx);
-            }
-            None => drop(self.fail_call(key, uri::NO_SUCH_PROCEDURE, fx)),
+        self.post(shard, PeerMessage::Invoke(Box::new(invoke)), fx);
+        if part == Part::First {
+            self.send_waiting_parts(key, fx);
         }
     }
 }

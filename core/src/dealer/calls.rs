@@ -1,10 +1,14 @@
 //! The calls that this shard's sessions wait for.
 
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
-use super::Callee;
 use super::parts::Parts;
+use super::{Callee, Procedure};
 use crate::ids::{CallKey, ConnKey, RegistrationId, RequestId, SessionRef, ShardId};
+use crate::peer::Invoke;
 use crate::table::Table;
 use crate::time::Time;
 
@@ -13,20 +17,43 @@ use crate::time::Time;
 pub(super) struct CallState {
     pub(super) caller: ConnKey,
     pub(super) request: RequestId,
-    pub(super) callee: Callee,
+    /// Who has it, or had it last; `None` while it waits for its first.
+    pub(super) callee: Option<Callee>,
     /// Whether the caller, or its role, wants it disclosed.
     pub(super) disclose: bool,
     pub(super) want_progress: bool,
-    /// Milliseconds; `None` where the call has no timeout.
-    pub(super) timeout: Option<u64>,
+    /// Milliseconds that caller and realm give it.
+    pub(super) given: Option<NonZeroU64>,
+    /// Milliseconds that caller, realm and callee give it, whichever are fewest.
+    pub(super) timeout: Option<NonZeroU64>,
     /// Set where this shard keeps the time.
     pub(super) deadline: Option<Time>,
     /// Whether the caller cancelled with mode kill, and the callee's answer is awaited.
     pub(super) killed: bool,
-    /// Callees that turned out to be gone.
+    /// Callees that turned out to be gone, or were not available.
     pub(super) tried: SmallVec<[Tried; 1]>,
+    /// Whether a callee left it to another one of its registration.
+    pub(super) rerouted: bool,
+    /// Set while it waits for a callee.
+    pub(super) waiting: Option<Box<Waiting>>,
     /// Set where the arguments come in parts.
     pub(super) parts: Option<Box<Parts>>,
+}
+
+/// A call that waits for a callee that has a place for it.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) invoke: Invoke,
+    /// Whose callees it waits for.
+    pub(super) procedure: Arc<Procedure>,
+}
+
+impl CallState {
+    /// The session that works on it, if one does.
+    pub(super) fn served_by(&self) -> Option<SessionRef> {
+        let callee = self.callee.as_ref().filter(|_| self.waiting.is_none());
+        callee.map(|callee| callee.session)
+    }
 }
 
 /// A callee that does not serve a registration any more; it may still serve the call by another.

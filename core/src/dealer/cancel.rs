@@ -1,5 +1,6 @@
 //! CANCEL, timeouts and callers who leave: the ways in which a call ends before its callee answers.
 
+use super::Callee;
 use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{CallKey, ConnKey, RequestId, SessionRef};
@@ -24,11 +25,15 @@ impl Router {
         let Some(call) = self.calls.get_mut(key) else {
             return;
         };
+        let Some(callee) = call.served_by() else {
+            self.fail_call(key, uri::CANCELED, fx);
+            return;
+        };
+        let can_be = |callee: &Callee| callee.features.call_canceling;
         let mode = match cancel.options.mode.unwrap_or(CancelMode::KillNoWait) {
-            _ if !call.callee.features.call_canceling => CancelMode::Skip,
+            _ if !call.callee.as_ref().is_some_and(can_be) => CancelMode::Skip,
             mode => mode,
         };
-        let callee = call.callee.session;
         if mode == CancelMode::Kill {
             call.killed = true;
             // The callee's answer is waited for, however long it takes.
@@ -44,27 +49,24 @@ impl Router {
         let Some(call) = self.calls.get(key) else {
             return;
         };
-        let (Some(deadline), callee) = (call.deadline, call.callee.session) else {
+        let (Some(deadline), callee) = (call.deadline, call.served_by()) else {
             return;
         };
         if deadline > self.now {
             return self.timers.set(deadline, Timer::Call(key));
         }
         self.fail_call(key, uri::TIMEOUT, fx);
-        self.post_cancel(key, callee, CancelMode::KillNoWait, uri::TIMEOUT, fx);
+        if let Some(callee) = callee {
+            self.post_cancel(key, callee, CancelMode::KillNoWait, uri::TIMEOUT, fx);
+        }
     }
 
     /// The caller's session ended: its callees may stop working.
     pub(crate) fn end_calls(&mut self, calls: LazyMap<RequestId, CallKey>, fx: &mut Effects) {
         for (_, key) in calls.into_sorted() {
-            if let Some(call) = self.finish_call(key) {
-                self.post_cancel(
-                    key,
-                    call.callee.session,
-                    CancelMode::KillNoWait,
-                    uri::CANCELED,
-                    fx,
-                );
+            let call = self.finish_call(key, fx);
+            if let Some(callee) = call.and_then(|call| call.served_by()) {
+                self.post_cancel(key, callee, CancelMode::KillNoWait, uri::CANCELED, fx);
             }
         }
     }

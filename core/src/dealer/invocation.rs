@@ -4,7 +4,7 @@ use ahash::RandomState;
 
 use crate::effect::Effects;
 use crate::error_uri as uri;
-use crate::ids::{ConnKey, RequestId, SessionRef};
+use crate::ids::{CallKey, ConnKey, RequestId, SessionRef};
 use crate::message::{Error, Invocation as InvocationMessage, Message, RequestKind, Yield};
 use crate::options::{InvocationDetails, MatchPolicy};
 use crate::payload::Payload;
@@ -71,22 +71,24 @@ impl Router {
             let text = "YIELD.Options: the callee did not announce payload_passthru_mode";
             return self.violate(conn, text, fx);
         }
-        let Some(invocation) = self.open_invocation(conn, answer.request, "YIELD", fx) else {
+        let Some((call, receive_progress)) = self.open_invocation(conn, answer.request, "YIELD", fx) else {
             return;
         };
-        let outcome = match (answer.options.progress, invocation.receive_progress) {
+        let outcome = match (answer.options.progress, receive_progress) {
             (true, true) => Outcome::Progress,
             // Nobody asked for it: it neither reaches the caller nor ends the call.
             (true, false) => return,
             (false, _) => Outcome::Result,
         };
-        if let (Outcome::Result, Some(session)) = (&outcome, self.conns.session_mut(conn)) {
-            session.work.finish(answer.request.0);
+        match (&outcome, self.conns.session_mut(conn)) {
+            (Outcome::Progress, Some(session)) => session.work.begun(answer.request.0),
+            (_, Some(session)) => drop(session.work.finish(answer.request.0)),
+            (_, None) => {}
         }
         let rest = passthru(answer.options.rest);
         self.reply(
             Reply {
-                call: invocation.call,
+                call,
                 outcome,
                 rest,
                 payload: answer.payload,
@@ -111,16 +113,22 @@ impl Router {
             let text = "ERROR.Details: the callee did not announce payload_passthru_mode";
             return self.violate(conn, text, fx);
         }
-        let Some(invocation) = self.open_invocation(conn, error.request, "ERROR", fx) else {
+        let Some((call, _)) = self.open_invocation(conn, error.request, "ERROR", fx) else {
             return;
         };
-        if let Some(session) = self.conns.session_mut(conn) {
-            session.work.finish(error.request.0);
+        let answered = self
+            .conns
+            .session_mut(conn)
+            .and_then(|session| session.work.finish(error.request.0));
+        if &*error.error == uri::UNAVAILABLE
+            && let Some(invoke) = answered.filter(|it| !it.interrupted).and_then(|it| it.retry)
+        {
+            return self.post(call.shard, PeerMessage::Unavailable(invoke), fx);
         }
         let (outcome, rest) = (Outcome::Error(error.error), passthru(error.details));
         self.reply(
             Reply {
-                call: invocation.call,
+                call,
                 outcome,
                 rest,
                 payload: error.payload,
@@ -134,7 +142,7 @@ impl Router {
         session.is_some_and(|session| session.features.callee_passthru)
     }
 
-    /// The invocation that an answer is for. Late answers find none; an id that was never given out is a
+    /// The call that an answer is for, and whether its caller wants progress. Late answers find none; an id that was never given out is a
     /// violation (the specification's "YIELD with invalid INVOCATION.Request", read narrowly).
     fn open_invocation(
         &mut self,
@@ -142,9 +150,11 @@ impl Router {
         request: RequestId,
         what: &str,
         fx: &mut Effects,
-    ) -> Option<Invocation> {
+    ) -> Option<(CallKey, bool)> {
         let work = &self.conns.session(conn)?.work;
-        let found = work.invocation(request.0).copied();
+        let found = work
+            .invocation(request.0)
+            .map(|invocation| (invocation.call, invocation.receive_progress));
         if found.is_none() && request.0 > work.last_invocation {
             let text = format!("{what} for invocation {request}, which this session never got");
             self.violate(conn, &text, fx);
@@ -201,6 +211,7 @@ fn invocation(session: &mut Session, invoke: Invoke, hasher: &RandomState) -> Op
             call: invoke.call,
             receive_progress: invoke.receive_progress,
             interrupted: false,
+            retry: session.features.call_reroute.then(|| Box::new(invoke.clone())),
         };
         session.work.open(open, hasher)
     } else {

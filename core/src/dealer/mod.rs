@@ -13,18 +13,22 @@ mod call;
 mod calls;
 mod cancel;
 mod choose;
+mod elsewhere;
 mod invocation;
+mod load;
 mod owner;
 mod parts;
 mod register;
 mod replies;
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use ahash::RandomState;
 
 pub(crate) use self::calls::Calls;
+pub use self::load::{Load, Queue};
 use crate::features::ClientFeatures;
 use crate::ids::{RegistrationId, SessionRef};
 use crate::options::InvokePolicy;
@@ -44,7 +48,9 @@ pub struct Procedure {
     pub invoke: InvokePolicy,
     /// In the order of their registration.
     pub callees: Vec<Callee>,
-    /// Calls so far, for [`InvokePolicy::RoundRobin`]; shared by all shards and versions, so that the round is
+    /// Where calls wait while all callees are busy, in realms that have them wait.
+    pub queue: Option<Arc<Queue>>,
+    /// Calls so far, for [`InvokePolicy::RoundRobin`] and others; shared by all shards and versions, so that the round is
     /// one round.
     pub turn: Arc<AtomicUsize>,
 }
@@ -56,7 +62,7 @@ pub struct Procedure {
 pub struct Incarnation(pub u64);
 
 /// One session that serves a procedure.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Callee {
     /// The session.
     pub session: SessionRef,
@@ -66,6 +72,10 @@ pub struct Callee {
     pub disclose_caller: bool,
     /// Whether it wants to keep time itself.
     pub forward_timeout: bool,
+    /// Milliseconds that it wants a call to take at most.
+    pub timeout: Option<NonZeroU64>,
+    /// How busy it is, where that is counted: it has a limit, or the policy is [`InvokePolicy::Load`].
+    pub load: Option<Arc<Load>>,
 }
 
 /// The dealer's tables of one realm on one shard.

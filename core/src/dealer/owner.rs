@@ -1,14 +1,15 @@
 //! What the owner of a key decides about it: who serves it, under which id, and what all shards are told.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use bytestring::ByteString;
 
-use super::{Callee, Dealer, Incarnation, Procedure};
+use super::{Callee, Dealer, Incarnation, Load, Procedure, Queue};
 use crate::effect::Effects;
 use crate::error_uri as uri;
-use crate::ids::{RegistrationId, SessionRef};
+use crate::ids::{CallKey, RegistrationId, SessionRef};
 use crate::options::InvokePolicy;
 use crate::pattern::PatternMap;
 use crate::peer::{Grant, Key, PeerMessage, RegisterRequest, Revocation, Token};
@@ -21,7 +22,8 @@ impl Router {
             key,
             invoke,
             force,
-            callee,
+            mut callee,
+            concurrency,
             token,
         } = request;
         let grant = Grant {
@@ -34,9 +36,17 @@ impl Router {
             .owned
             .get(key.policy, &key.uri)
             .cloned();
+        let is_counted = concurrency.is_some() || invoke == InvokePolicy::Load;
+        let queue = match &held {
+            Some(old) if !force => old.queue.clone(),
+            _ => self.new_queue(&key),
+        };
+        callee.load = is_counted.then(|| Arc::new(Load::new(concurrency, queue.clone())));
+        let mut closed = VecDeque::new();
         let procedure = match held {
-            None => self.new_procedure(key, invoke, callee, None),
+            None => self.new_procedure(key, invoke, (callee, queue), None),
             Some(old) if force => {
+                closed = close(&old);
                 for callee in &old.callees {
                     let (registration, callee) = (old.registration, callee.session);
                     let why = Revocation::TakenOver;
@@ -47,7 +57,7 @@ impl Router {
                     };
                     self.post(callee.shard, revoked, fx);
                 }
-                self.new_procedure(key, invoke, callee, Some(old.registration))
+                self.new_procedure(key, invoke, (callee, queue), Some(old.registration))
             }
             Some(old) => match check_shared(&old, invoke) {
                 Err(error) => return self.post(grant.to, PeerMessage::RegisterRefused { token, error }, fx),
@@ -55,6 +65,21 @@ impl Router {
             },
         };
         self.announce(Arc::new(procedure), Some(grant), fx);
+        self.look_elsewhere(closed, fx);
+    }
+
+    /// The queue of a registration, if the realm wants it to have one.
+    fn new_queue(&self, key: &Key) -> Option<Arc<Queue>> {
+        let rules = &self.realm_config(key.realm).calls;
+        let limit = rules.queue_limit(key.policy, &key.uri)?;
+        Some(Arc::new(Queue::new(limit)))
+    }
+
+    /// Tells calls that wait for a registration that it is gone. Their shards hear of that first.
+    fn look_elsewhere(&mut self, calls: VecDeque<CallKey>, fx: &mut Effects) {
+        for call in calls {
+            self.post(call.shard, PeerMessage::Turn { call, callee: None }, fx);
+        }
     }
 
     /// A procedure with its first callee. Where it takes the place of another, clients must be able to tell
@@ -63,7 +88,7 @@ impl Router {
         &mut self,
         key: Key,
         invoke: InvokePolicy,
-        callee: Callee,
+        (callee, queue): (Callee, Option<Arc<Queue>>),
         old: Option<RegistrationId>,
     ) -> Procedure {
         let realm = self.realm(key.realm);
@@ -89,6 +114,7 @@ impl Router {
             incarnation: Incarnation(*last_incarnation),
             invoke,
             callees: vec![callee],
+            queue,
             turn: Arc::new(AtomicUsize::new(0)),
         }
     }
@@ -111,9 +137,14 @@ impl Router {
             to: callee.shard,
             token,
         });
+        let mut closed = VecDeque::new();
         let procedure = match held {
             Some(old) if old.registration == registration && serves(&old, callee) => {
-                Arc::new(without_callee(&old, callee))
+                let left = without_callee(&old, callee);
+                if left.callees.is_empty() {
+                    closed = close(&old);
+                }
+                Arc::new(left)
             }
             // Another session took it over. Who waits is told when all shards know.
             _ if grant.is_none() => return,
@@ -125,10 +156,12 @@ impl Router {
                 incarnation: Incarnation::default(),
                 invoke: InvokePolicy::Single,
                 callees: Vec::new(),
+                queue: None,
                 turn: Arc::default(),
             }),
         };
         self.announce(procedure, grant, fx);
+        self.look_elsewhere(closed, fx);
     }
 
     /// Takes a registration of its key's owner away from one callee. Whether it had it.
@@ -192,6 +225,18 @@ fn serves(procedure: &Procedure, callee: SessionRef) -> bool {
     procedure.callees.iter().any(|held| held.session == callee)
 }
 
+/// Ends the service of all callees. The calls that waited for them.
+fn close(procedure: &Procedure) -> VecDeque<CallKey> {
+    for load in procedure.callees.iter().filter_map(|callee| callee.load.as_ref()) {
+        load.close();
+    }
+    procedure
+        .queue
+        .as_ref()
+        .map(|queue| queue.close())
+        .unwrap_or_default()
+}
+
 fn with_callee(procedure: &Procedure, callee: Callee) -> Procedure {
     let mut callees = procedure.callees.clone();
     if !serves(procedure, callee.session) {
@@ -204,12 +249,14 @@ fn with_callee(procedure: &Procedure, callee: Callee) -> Procedure {
 }
 
 fn without_callee(procedure: &Procedure, callee: SessionRef) -> Procedure {
-    let callees = procedure
+    let (gone, callees): (Vec<Callee>, _) = procedure
         .callees
         .iter()
-        .filter(|held| held.session != callee)
-        .copied()
-        .collect();
+        .cloned()
+        .partition(|held| held.session == callee);
+    for load in gone.iter().filter_map(|callee| callee.load.as_ref()) {
+        load.close();
+    }
     Procedure {
         callees,
         ..procedure.shallow()
@@ -225,6 +272,7 @@ impl Procedure {
             incarnation: self.incarnation,
             invoke: self.invoke,
             callees: Vec::new(),
+            queue: self.queue.clone(),
             turn: Arc::clone(&self.turn),
         }
     }

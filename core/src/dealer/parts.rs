@@ -70,12 +70,21 @@ impl Parts {
         if self.returning > 0 {
             return None;
         }
+        self.template = None;
         self.first.take().map(|first| *first)
     }
 
-    /// Whether further parts have to wait.
+    /// Whether further parts have to wait, until the first has gone to a callee.
     fn must_wait(&self) -> bool {
-        self.returning > 0
+        self.returning > 0 || self.template.is_none()
+    }
+
+    /// Takes the first one as not sent, if no other was sent. Whether that is so.
+    pub(super) fn first_is_back(&mut self) -> bool {
+        if self.sent == 1 {
+            self.template = None;
+        }
+        self.sent == 1
     }
 }
 

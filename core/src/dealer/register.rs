@@ -1,5 +1,6 @@
 //! REGISTER and UNREGISTER, and what shards tell each other about them.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -71,6 +72,8 @@ impl Router {
             features: session.features,
             disclose_caller: options.disclose_caller == Some(true),
             forward_timeout: options.forward_timeout == Some(true),
+            timeout: options.timeout.and_then(NonZeroU64::new),
+            load: None,
         };
         Ok(Some((
             Key {
@@ -105,6 +108,10 @@ impl Router {
             invoke,
             force,
             callee,
+            concurrency: register
+                .options
+                .concurrency
+                .map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
             token,
         };
         self.post(owner, PeerMessage::Register(Box::new(request)), fx);
@@ -155,7 +162,10 @@ impl Router {
         };
         session.registering -= 1;
         if !given_up.contains(&registration) {
-            let held = Registration { key, incarnation };
+            let held = Registration {
+                key: key.clone(),
+                incarnation,
+            };
             session.registrations.insert(registration, held, &self.hasher);
         }
         fx.send(
@@ -167,8 +177,35 @@ impl Router {
         );
         if let Some(why) = revoked {
             self.take_back(registration, callee, &why, fx);
+        } else {
+            self.serve_waiting(&key, (registration, callee), fx);
         }
         self.release_held(callee, fx);
+    }
+
+    /// Calls that wait for a registration go to its new callee.
+    fn serve_waiting(
+        &mut self,
+        key: &Key,
+        (registration, callee): (RegistrationId, SessionRef),
+        fx: &mut Effects,
+    ) {
+        let procedures = &self.realm(key.realm).dealer.procedures;
+        let Some(procedure) = procedures.get(key.policy, &key.uri).cloned() else {
+            return;
+        };
+        let mut callees = procedure.callees.iter();
+        let callee = callees.find(|held| held.session == callee);
+        let (Some(queue), Some(callee)) = (&procedure.queue, callee) else {
+            return;
+        };
+        if procedure.registration != registration {
+            return;
+        }
+        while let Some(call) = queue.next_for(callee.load.as_deref()) {
+            let callee = Some(Box::new(callee.clone()));
+            self.post(call.shard, PeerMessage::Turn { call, callee }, fx);
+        }
     }
 
     pub(crate) fn register_refused(&mut self, token: Token, error: &'static str, fx: &mut Effects) {

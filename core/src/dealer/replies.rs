@@ -35,7 +35,7 @@ impl Router {
                 })
             }
             Outcome::Result => {
-                self.finish_call(reply.call);
+                self.finish_call(reply.call, fx);
                 let details = ResultDetails {
                     progress: false,
                     rest: reply.rest,
@@ -47,7 +47,7 @@ impl Router {
                 })
             }
             Outcome::Error(error) => {
-                self.finish_call(reply.call);
+                self.finish_call(reply.call, fx);
                 let (kind, details, payload) = (RequestKind::Call, reply.rest, reply.payload);
                 Message::Error(Error {
                     kind,
@@ -68,7 +68,7 @@ impl Router {
             && let (Some(millis), Some(_)) = (call.timeout, call.deadline)
         {
             // The timer that is set will find the later deadline and set itself anew.
-            call.deadline = Some(now.after(Duration::from_millis(millis)));
+            call.deadline = Some(now.after(Duration::from_millis(millis.get())));
         }
     }
 
@@ -84,10 +84,10 @@ impl Router {
         let Some(call) = self.fail_call(reply.call, uri::FEATURE_NOT_SUPPORTED, fx) else {
             return;
         };
-        if let Outcome::Progress = reply.outcome {
+        if let (Outcome::Progress, Some(callee)) = (&reply.outcome, call.served_by()) {
             self.post_cancel(
                 reply.call,
-                call.callee.session,
+                callee,
                 CancelMode::KillNoWait,
                 uri::FEATURE_NOT_SUPPORTED,
                 fx,
@@ -96,8 +96,16 @@ impl Router {
     }
 
     /// Forgets a call; its caller gets its answer from whoever calls this.
-    pub(super) fn finish_call(&mut self, key: CallKey) -> Option<CallState> {
+    pub(super) fn finish_call(&mut self, key: CallKey, fx: &mut Effects) -> Option<CallState> {
         let call = self.calls.remove(key)?;
+        if let Some(waiting) = &call.waiting
+            && let Some(queue) = &waiting.procedure.queue
+        {
+            queue.quit(key);
+        }
+        if let Some(callee) = &call.callee {
+            self.leave_callee(callee, fx);
+        }
         if call.parts.as_ref().is_some_and(|parts| !parts.is_complete) {
             // The key, which names nothing now, stays until the caller has sent the last part.
             self.ended_early(call.caller);
@@ -114,7 +122,7 @@ impl Router {
         error: &'static str,
         fx: &mut Effects,
     ) -> Option<CallState> {
-        let call = self.finish_call(key)?;
+        let call = self.finish_call(key, fx)?;
         let request = (RequestKind::Call, call.request);
         self.refuse(call.caller, request, Refusal::new(error, ""), fx);
         Some(call)

@@ -341,6 +341,8 @@ impl Router {
             PeerMessage::Ack { token } => self.acknowledged(token, fx),
             PeerMessage::Invoke(invoke) => self.invoke(invoke, fx),
             PeerMessage::Bounce(invoke) => self.bounced(*invoke, fx),
+            PeerMessage::Unavailable(invoke) => self.unavailable(*invoke, fx),
+            PeerMessage::Turn { call, callee } => self.turn(call, callee, fx),
             PeerMessage::Reply(reply) => self.replied(*reply, fx),
             PeerMessage::Cancel {
                 call,

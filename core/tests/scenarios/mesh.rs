@@ -35,6 +35,7 @@ pub(crate) struct Joining {
 /// What most sessions announce.
 pub(crate) const ALL_FEATURES: &[&str] = &[
     "call_canceling",
+    "call_reroute",
     "call_timeout",
     "payload_passthru_mode",
     "progressive_call_invocations",

@@ -98,3 +98,38 @@ fn ct_009_each_progressive_result_starts_the_time_anew() {
         assert_eq!(mesh.heard(caller), [TIMEOUT]);
     });
 }
+
+#[test]
+fn the_shortest_of_three_times_counts() {
+    for (caller, callee, realm) in [
+        (Some(200), Some(300), Some(400)),
+        (Some(300), Some(200), None),
+        (Some(0), None, Some(200)),
+        (None, Some(200), Some(300)),
+        (None, Some(0), Some(200)),
+    ] {
+        for forward in [false, true] {
+            let mut mesh = Mesh::with(2, |config| {
+                config.realms[0].calls.timeout = realm.map(std::time::Duration::from_millis);
+            });
+            let (who, served) = (mesh.join(), mesh.join_with(&["call_timeout"]));
+            let register = register_with(1, "com.sum", |options| {
+                (options.timeout, options.forward_timeout) = (callee, Some(forward));
+            });
+            mesh.register(served, register);
+            mesh.say(
+                who,
+                call_with(1, "com.sum", "x", |options| options.timeout = caller),
+            );
+            mesh.pass(199);
+            assert_eq!(mesh.heard(who), [""; 0]);
+            mesh.pass(1);
+            if forward {
+                assert_eq!(mesh.heard(served), ["INVOCATION 1 x timeout=200"]);
+                assert_eq!(mesh.heard(who), [""; 0]);
+            } else {
+                assert_eq!(mesh.heard(who), [TIMEOUT]);
+            }
+        }
+    }
+}

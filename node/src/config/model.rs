@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crosspoint_codec::frame::websocket::deflate::Compression;
-use crosspoint_core::config::Retention;
+use crosspoint_core::config::{CallRules, Retention};
 use crosspoint_core::options::MatchPolicy;
 use crosspoint_core::payload::Format;
 
@@ -121,6 +121,8 @@ pub struct Realm {
     pub allow_disclose: bool,
     /// Bounds on its retained events.
     pub retention: Retention,
+    /// How long calls take, and which of them wait.
+    pub calls: CallRules,
     /// Whether there are meta procedures and meta events.
     pub enable_meta_api: bool,
 }

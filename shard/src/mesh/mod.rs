@@ -192,7 +192,9 @@ fn cost(message: &PeerMessage) -> usize {
     const FIXED: usize = 256;
     let payload = match message {
         PeerMessage::Publication(publication) => publication.payload.len(),
-        PeerMessage::Invoke(invoke) | PeerMessage::Bounce(invoke) => invoke.payload.len(),
+        PeerMessage::Invoke(invoke) | PeerMessage::Bounce(invoke) | PeerMessage::Unavailable(invoke) => {
+            invoke.payload.len()
+        }
         PeerMessage::Reply(reply) => reply.payload.len(),
         PeerMessage::Retain(retain) => retain.publication.payload.len(),
         PeerMessage::Retained { events, .. } => {
@@ -211,6 +213,7 @@ fn cost(message: &PeerMessage) -> usize {
         | PeerMessage::Revoked { .. }
         | PeerMessage::Ask(_)
         | PeerMessage::Ack { .. }
+        | PeerMessage::Turn { .. }
         | PeerMessage::Cancel { .. } => 0,
     };
     FIXED + payload

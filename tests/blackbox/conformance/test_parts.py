@@ -233,13 +233,13 @@ def test_PG_014_results_before_the_last_part(wamp: Peers) -> None:
 
 def test_PG_015_timeout_from_the_first_part(wamp: Peers) -> None:
     """Further parts do not give a call more time."""
-    call = Call(wamp, timeout=200)
+    call = Call(wamp, timeout=1000)
     for number in range(1, 4):
-        time.sleep(0.04)  # the passing of time is what is tested
+        time.sleep(0.2)  # the passing of time is what is tested
         call.part(number)
         call.arrives(number)
     call.caller.expect_error(m.CALL, call.request, "wamp.error.timeout")
-    assert time.monotonic() - call.started < 0.6
+    assert time.monotonic() - call.started < 1.55
     assert call.callee.expect(m.INTERRUPT, call.invocation[1], ANY)[2]["mode"] == "killnowait"
     call.ignores_more()
 

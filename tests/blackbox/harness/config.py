@@ -121,6 +121,10 @@ DEFLATE = {"deflate": {}}
 BRIEF = {"request_timeout": 1, "session_timeout": 2}
 
 
+# A few calls may wait in the realm `queued`.
+QUEUE = {"uri": "test", "match": "prefix", "limit": 3}
+
+
 def conformance(ports: list[int]) -> dict:
     """The configuration that the conformance tests run against."""
     paths = {"ws" if name == "anonymous" else f"ws_{name}": websocket(name) for name in IDENTITIES}
@@ -141,6 +145,7 @@ def conformance(ports: list[int]) -> dict:
         realm("strict", strict_request_ids=True),
         realm("nodisclose", allow_disclose=False),
         realm("strict_uris", uri_check="strict"),
+        {**realm("queued", call_timeout=2000), "store": {"type": "memory", "call-queue": [QUEUE]}},
     ]
     return node(realms, transports)
 

@@ -33,6 +33,7 @@ def roles(**features: tuple[str, ...]) -> dict:
 
 CALLEE_FEATURES = (
     "call_canceling",
+    "call_reroute",
     "call_timeout",
     "caller_identification",
     "pattern_based_registration",

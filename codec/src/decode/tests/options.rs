@@ -117,7 +117,15 @@ fn policies_and_modes_are_of_their_names() {
         };
         assert_eq!(message.options.match_policy, Some(policy));
     }
-    for policy in ["single", "roundrobin", "random", "first", "last"] {
+    for policy in [
+        "single",
+        "roundrobin",
+        "random",
+        "first",
+        "last",
+        "load",
+        "sticky",
+    ] {
         let Message::Register(message) = accepted(&format!("[64,1,{{\"invoke\":\"{policy}\"}},\"t\"]"))
         else {
             panic!("not REGISTER");
@@ -141,7 +149,7 @@ fn policies_and_modes_are_of_their_names() {
     );
     refused(
         "[64,1,{\"invoke\":\"foo\"},\"t\"]",
-        "REGISTER.Options.invoke: expected \"single\", \"roundrobin\", \"random\", \"first\" or \"last\", found \"foo\"",
+        "REGISTER.Options.invoke: expected \"single\", \"roundrobin\", \"random\", \"first\", \"last\", \"load\" or \"sticky\", found \"foo\"",
     );
     refused(
         "[49,1,{\"mode\":\"foo\"}]",

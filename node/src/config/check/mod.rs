@@ -4,6 +4,7 @@
 //! so: a key is never ignored.
 
 mod access;
+mod calls;
 mod compression;
 mod endpoint;
 mod longpoll;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crosspoint_core::config::Retention;
+use crosspoint_core::config::{CallQueue, CallRules, Retention};
 use crosspoint_core::options::MatchPolicy;
 
-use super::count;
 use super::section::{Field, Section};
+use super::{calls, count};
 use crate::config::model::{Permission, Realm, Role, UriCheck};
 
 /// The realms of a router worker.
@@ -40,7 +40,8 @@ fn realm(mut section: Section<'_>, others: &[Realm]) -> Realm {
         .get("roles")
         .map(|field| roles(&field))
         .unwrap_or_default();
-    section.not_yet(&["store", "stats", "inventory", "rlinks"]);
+    let queues = section.or("store", Vec::new(), store);
+    section.not_yet(&["stats", "inventory", "rlinks"]);
     section.finish();
     Realm {
         name: name.unwrap_or_default(),
@@ -50,7 +51,23 @@ fn realm(mut section: Section<'_>, others: &[Realm]) -> Realm {
         allow_disclose: !options.refuse_disclose,
         retention: options.retention,
         enable_meta_api: !options.disable_meta_api,
+        calls: CallRules {
+            timeout: options.call_timeout,
+            queues,
+        },
     }
+}
+
+/// What a realm keeps beyond its sessions.
+fn store(field: &Field<'_>) -> Option<Vec<CallQueue>> {
+    let mut section = field.section("a realm's store")?;
+    if let Some(kind) = section.need("type", "\"type\": \"memory\"") {
+        kind.choice(&[("memory", ())], &["cfxdb"]);
+    }
+    let queues = calls::queues(&mut section);
+    section.not_yet(&["event-history", "limit"]);
+    section.finish();
+    Some(queues)
 }
 
 /// A realm's name, by Crossbar.io's pattern.
@@ -73,6 +90,7 @@ struct RealmOptions {
     strict_request_ids: bool,
     refuse_disclose: bool,
     retention: Retention,
+    call_timeout: Option<Duration>,
     disable_meta_api: bool,
 }
 
@@ -93,6 +111,7 @@ fn options(field: &Field<'_>) -> Option<RealmOptions> {
         strict_request_ids: section.or("strict_request_ids", false, Field::boolean),
         refuse_disclose: !section.or("allow_disclose", true, Field::boolean),
         retention: section.or("event_retention", Retention::default(), retention),
+        call_timeout: section.or("call_timeout", None, calls::timeout),
         disable_meta_api: !section.or("enable_meta_api", true, Field::boolean),
     };
     section.finish();

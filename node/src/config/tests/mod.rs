@@ -36,8 +36,9 @@ fn good() -> Value {
                 "id": "realm001",
                 "name": "realm1",
                 "options": {"bridge_meta_api": false, "enable_meta_api": false, "uri_check": "strict", "strict_request_ids": true,
-                    "allow_disclose": false,
+                    "allow_disclose": false, "call_timeout": 2500,
                     "event_retention": {"events": 9, "bytes": 65536, "per_topic": 2, "per_subscribe": 3, "expiry": 4000}},
+                "store": {"type": "memory", "call-queue": [{"uri": "com.slow.", "match": "prefix", "limit": 5}, {"uri": "com.sum"}]},
                 "roles": [{
                     "name": "anonymous",
                     "permissions": [{
@@ -162,6 +163,12 @@ fn every_supported_key_arrives_in_the_checked_configuration() {
         (UriCheck::Strict, true, false)
     );
     assert!(!realm.enable_meta_api);
+    assert_eq!(realm.calls.timeout.unwrap().as_millis(), 2500);
+    let queues = realm.calls.queues.iter();
+    let queues: Vec<_> = queues
+        .map(|queue| (&*queue.uri, queue.policy.name(), queue.limit))
+        .collect();
+    assert_eq!(queues, [("com.slow.", "prefix", 5), ("com.sum", "exact", 1000)]);
     let permission = &realm.roles[0].permissions[0];
     assert_eq!(
         (permission.uri.as_str(), permission.policy.name()),

@@ -89,7 +89,9 @@ impl Oracle {
         };
         let fits = match policy {
             InvokePolicy::Single => callees.len() == 1,
-            InvokePolicy::Random => true,
+            // What is open elsewhere decides.
+            InvokePolicy::Random | InvokePolicy::Load => true,
+            InvokePolicy::Sticky => called.iter().all(|callee| callee == last),
             // Any round of as many calls as there are callees reaches each.
             InvokePolicy::RoundRobin => {
                 let round = called.iter().rev().take(callees.len()).collect::<BTreeSet<_>>();

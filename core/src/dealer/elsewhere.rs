@@ -1,0 +1,160 @@
+//! Calls that do not stay with their first callee, or do not have one yet: the callee was gone or not available
+//! (specification, "Call Rerouting"), or all callees are busy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::calls::Waiting;
+use super::choose::{Choice, Found, Wanted};
+use super::load::Joined;
+use super::{Callee, Procedure};
+use crate::effect::Effects;
+use crate::error_uri as uri;
+use crate::ids::CallKey;
+use crate::peer::{Invoke, PeerMessage};
+use crate::router::Router;
+use crate::timers::Timer;
+
+impl Router {
+    /// The callee was gone before it saw the call: another one may take it.
+    pub(crate) fn bounced(&mut self, invoke: Invoke, fx: &mut Effects) {
+        let Some(call) = self.calls.get_mut(invoke.call) else {
+            return;
+        };
+        let invoke = match &mut call.parts {
+            Some(parts) => match parts.came_back(invoke) {
+                Some(first) => first,
+                None => return,
+            },
+            None => invoke,
+        };
+        if call.killed {
+            self.fail_call(invoke.call, uri::CANCELED, fx);
+            return;
+        }
+        self.try_another(invoke, fx);
+    }
+
+    /// The callee leaves the call to another one of its registration. That cannot have what this one was sent in
+    /// further parts.
+    pub(crate) fn unavailable(&mut self, invoke: Invoke, fx: &mut Effects) {
+        let Some(call) = self.calls.get_mut(invoke.call) else {
+            return;
+        };
+        let had_more = call.parts.as_mut().is_some_and(|parts| !parts.first_is_back());
+        if call.killed || had_more {
+            self.fail_call(invoke.call, uri::UNAVAILABLE, fx);
+            return;
+        }
+        call.rerouted = true;
+        self.try_another(invoke, fx);
+    }
+
+    /// Sends a call to a callee that it was not sent to before.
+    fn try_another(&mut self, invoke: Invoke, fx: &mut Effects) {
+        let Some(call) = self.calls.get_mut(invoke.call) else {
+            return;
+        };
+        call.tried.push((invoke.registration, invoke.callee));
+        let callee = call.callee.take();
+        if let Some(callee) = callee {
+            self.leave_callee(&callee, fx);
+        }
+        self.find_callee(invoke, fx);
+    }
+
+    fn find_callee(&mut self, invoke: Invoke, fx: &mut Effects) {
+        let key = invoke.call;
+        let Some(call) = self.calls.get(key) else {
+            return;
+        };
+        let (tried, caller, rerouted) = (call.tried.clone(), call.caller, call.rerouted);
+        let found = self.choose_callee(Wanted {
+            realm: invoke.realm,
+            procedure: &invoke.procedure,
+            caller,
+            tried: &tried,
+            only: rerouted.then_some(invoke.registration),
+        });
+        match found {
+            Found::Callee(choice) => self.send_call(key, invoke, choice, fx),
+            Found::Busy(_) | Found::Nobody if rerouted => {
+                self.fail_call(key, uri::NO_AVAILABLE_CALLEE, fx);
+            }
+            Found::Busy(procedure) => self.wait_for_callee(key, invoke, procedure, fx),
+            Found::Nobody => {
+                self.fail_call(key, uri::NO_SUCH_PROCEDURE, fx);
+            }
+        }
+    }
+
+    /// All callees are busy: the call waits for one, if it may.
+    pub(super) fn wait_for_callee(
+        &mut self,
+        key: CallKey,
+        invoke: Invoke,
+        procedure: Arc<Procedure>,
+        fx: &mut Effects,
+    ) {
+        let Some(call) = self.calls.get(key) else {
+            return;
+        };
+        let tried = call.tried.clone();
+        let joined = match &procedure.queue {
+            Some(queue) => queue.join(key, || self.choose_again(&procedure, &tried)),
+            None => Joined::Full,
+        };
+        match joined {
+            Joined::Waits => self.waits(key, Waiting { invoke, procedure }),
+            Joined::Found(callee) => self.send_call(key, invoke, Choice { callee, procedure }, fx),
+            Joined::Full => {
+                self.fail_call(key, uri::MAX_CONCURRENCY_REACHED, fx);
+            }
+            Joined::Closed => {
+                self.fail_call(key, uri::NO_SUCH_PROCEDURE, fx);
+            }
+        }
+    }
+
+    /// The time that caller and realm give a call runs while it waits.
+    fn waits(&mut self, key: CallKey, waiting: Waiting) {
+        let now = self.now;
+        let Some(call) = self.calls.get_mut(key) else {
+            return;
+        };
+        call.waiting = Some(Box::new(waiting));
+        if let (Some(millis), None) = (call.given, call.deadline) {
+            let deadline = now.after(Duration::from_millis(millis.get()));
+            call.deadline = Some(deadline);
+            self.timers.set(deadline, Timer::Call(key));
+        }
+    }
+
+    /// A call that waited gets a callee, or has to look for one elsewhere.
+    pub(crate) fn turn(&mut self, key: CallKey, callee: Option<Box<Callee>>, fx: &mut Effects) {
+        let call = self.calls.get_mut(key);
+        let waiting = call.and_then(|call| call.waiting.take());
+        match (waiting, callee) {
+            (Some(waiting), Some(callee)) => {
+                let Waiting { invoke, procedure } = *waiting;
+                let callee = *callee;
+                self.send_call(key, invoke, Choice { callee, procedure }, fx);
+            }
+            (Some(waiting), None) => self.find_callee(waiting.invoke, fx),
+            // The call has ended meanwhile: the place is the next one's.
+            (None, Some(callee)) => self.leave_callee(&callee, fx),
+            (None, None) => {}
+        }
+    }
+
+    /// Gives the place with a callee back.
+    pub(super) fn leave_callee(&mut self, callee: &Callee, fx: &mut Effects) {
+        let Some(load) = &callee.load else {
+            return;
+        };
+        if let Some(call) = load.leave() {
+            let callee = Some(Box::new(callee.clone()));
+            self.post(call.shard, PeerMessage::Turn { call, callee }, fx);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! How busy callees are, and the calls that wait for one that is not.
+//!
+//! Loads and queues are shared by all shards, so that a limit is one limit and a queue one queue. They exist only
+//! for registrations that ask for them. A place with a callee is taken by the caller's shard when it chooses the
+//! callee, and given back by it when the call ends, however that happens; with calls waiting, the place goes to the
+//! first of them.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::ids::CallKey;
+
+/// How busy one callee is with one registration.
+#[derive(Debug)]
+pub struct Load {
+    open: AtomicU32,
+    /// 0 once the callee does not serve the registration any more.
+    most: AtomicU32,
+    queue: Option<Arc<Queue>>,
+}
+
+impl Load {
+    pub(super) fn new(most: Option<u32>, queue: Option<Arc<Queue>>) -> Self {
+        Self {
+            open: AtomicU32::new(0),
+            most: AtomicU32::new(most.unwrap_or(u32::MAX)),
+            queue,
+        }
+    }
+
+    /// Calls that the callee works on.
+    pub(super) fn open(&self) -> u32 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.open() >= self.most.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.most.load(Ordering::Relaxed) == 0
+    }
+
+    /// Takes a place, if there is one.
+    pub(super) fn enter(&self) -> bool {
+        let most = self.most.load(Ordering::Relaxed);
+        let next = |open| (open < most).then_some(open + 1);
+        self.open
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+            .is_ok()
+    }
+
+    /// Gives a place back, or to the call that waits first, which is returned.
+    pub(super) fn leave(&self) -> Option<CallKey> {
+        let mut waiting = self.queue.as_ref().map(|queue| queue.lock());
+        let next = waiting
+            .as_mut()
+            .filter(|_| !self.is_gone())
+            .and_then(|waiting| waiting.calls.pop_front());
+        if next.is_none() {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+        }
+        next
+    }
+
+    /// The callee does not serve the registration any more.
+    pub(super) fn close(&self) {
+        self.most.store(0, Ordering::Relaxed);
+    }
+}
+
+/// The calls that wait for any callee of a registration, oldest first.
+#[derive(Debug)]
+pub struct Queue {
+    limit: usize,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    calls: VecDeque<CallKey>,
+    is_closed: bool,
+}
+
+/// What came of joining a queue.
+pub(super) enum Joined<T> {
+    /// It is in.
+    Waits,
+    /// There was a place after all.
+    Found(T),
+    /// As many wait as may.
+    Full,
+    /// The registration has no callees any more.
+    Closed,
+}
+
+impl Queue {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            waiting: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing panics while it holds the lock, and the queue would be whole if it did.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a call at the end, unless `find` finds a place, which others can only give back before or after.
+    pub(super) fn join<T>(&self, call: CallKey, find: impl FnOnce() -> Option<T>) -> Joined<T> {
+        let mut waiting = self.lock();
+        if waiting.is_closed {
+            return Joined::Closed;
+        }
+        if let Some(found) = find() {
+            return Joined::Found(found);
+        }
+        if waiting.calls.len() >= self.limit {
+            return Joined::Full;
+        }
+        waiting.calls.push_back(call);
+        Joined::Waits
+    }
+
+    /// Takes a call out that does not wait any more.
+    pub(super) fn quit(&self, call: CallKey) {
+        self.lock().calls.retain(|waiting| *waiting != call);
+    }
+
+    /// The first call, if there is one and a new callee has a place for it.
+    pub(super) fn next_for(&self, load: Option<&Load>) -> Option<CallKey> {
+        let mut waiting = self.lock();
+        if waiting.calls.is_empty() || !load.is_none_or(Load::enter) {
+            return None;
+        }
+        waiting.calls.pop_front()
+    }
+
+    /// The registration has no callees any more: nothing joins, and all that waited have to look elsewhere.
+    pub(super) fn close(&self) -> VecDeque<CallKey> {
+        let mut waiting = self.lock();
+        waiting.is_closed = true;
+        std::mem::take(&mut waiting.calls)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ShardId;
+
+    fn call(slot: u32) -> CallKey {
+        CallKey {
+            shard: ShardId(0),
+            slot,
+            generation: 0,
+        }
+    }
+
+    #[test]
+    fn places_are_taken_and_given_back() {
+        let load = Load::new(Some(2), None);
+        assert!(load.enter() && load.enter() && !load.enter());
+        assert_eq!((load.leave(), load.open()), (None, 1));
+        load.close();
+        assert!(load.is_gone() && load.is_full() && !load.enter());
+    }
+
+    #[test]
+    fn a_place_goes_to_the_first_that_waits() {
+        let queue = Arc::new(Queue::new(2));
+        let load = Load::new(Some(1), Some(Arc::clone(&queue)));
+        let find = || load.enter().then_some(());
+        assert!(matches!(queue.join(call(1), find), Joined::Found(())));
+        assert!(matches!(queue.join(call(2), find), Joined::Waits));
+        assert!(matches!(queue.join(call(3), find), Joined::Waits));
+        assert!(matches!(queue.join(call(4), find), Joined::Full));
+        queue.quit(call(2));
+        assert_eq!((load.leave(), load.open()), (Some(call(3)), 1));
+        assert_eq!((load.leave(), load.open()), (None, 0));
+        assert_eq!(queue.next_for(Some(&load)), None);
+        assert_eq!(load.open(), 0);
+    }
+
+    #[test]
+    fn a_callee_that_is_gone_gives_no_place_on() {
+        let queue = Arc::new(Queue::new(9));
+        let load = Load::new(Some(1), Some(Arc::clone(&queue)));
+        assert!(load.enter());
+        assert!(matches!(queue.join(call(1), || None::<()>), Joined::Waits));
+        load.close();
+        assert_eq!((load.leave(), load.open()), (None, 0));
+        let other = Load::new(Some(1), Some(Arc::clone(&queue)));
+        assert_eq!(queue.next_for(Some(&other)), Some(call(1)));
+        assert!(matches!(queue.join(call(2), || None::<()>), Joined::Waits));
+        assert_eq!(queue.close(), [call(2)]);
+        assert!(matches!(queue.join(call(3), || None::<()>), Joined::Closed));
+    }
+}

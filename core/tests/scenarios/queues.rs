@@ -1,0 +1,297 @@
+//! Limits on what callees work on at a time, the calls that wait for them, and the policies load and sticky.
+
+use crosspoint_core::config::CallQueue;
+use crosspoint_core::message::Message;
+use crosspoint_core::options::{CancelMode, InvokePolicy, MatchPolicy};
+
+use crate::mesh::{Mesh, Who};
+use crate::say::{
+    call, call_with, cancel, failure, part, register_shared, register_with, result, unregister,
+};
+
+const NOTHING: [&str; 0] = [];
+const BUSY: &str = "crossbar.error.max_concurrency_reached";
+
+/// Runs on one shard and on two, where up to two calls of each registration wait.
+fn with_queues(scenario: impl Fn(Mesh)) {
+    for shards in [1, 2] {
+        println!("{shards} shards");
+        scenario(Mesh::with(shards, |config| {
+            config.realms[0].calls.queues = vec![CallQueue {
+                policy: MatchPolicy::Prefix,
+                uri: "com.".into(),
+                limit: 2,
+            }];
+        }));
+    }
+}
+
+fn limited(invoke: InvokePolicy, most: u64) -> Message {
+    register_with(1, "com.sum", |options| {
+        (options.invoke, options.concurrency) = (Some(invoke), Some(most));
+    })
+}
+
+/// A caller, and callees of one procedure that take one call each.
+fn served<const COUNT: usize>(mesh: &mut Mesh, invoke: InvokePolicy) -> (Who, [Who; COUNT]) {
+    let caller = mesh.join();
+    let callees = [(); COUNT].map(|()| mesh.join());
+    for callee in callees {
+        mesh.register(callee, limited(invoke, 1));
+    }
+    (caller, callees)
+}
+
+#[test]
+fn a_callee_gets_as_many_calls_as_it_wants() {
+    use InvokePolicy::{First, Last, Load, Random, RoundRobin, Sticky};
+    for invoke in [First, Last, Load, Random, RoundRobin, Sticky] {
+        crate::mesh::everywhere(|mut mesh| {
+            let (caller, callees) = served::<3>(&mut mesh, invoke);
+            for request in 1..=4 {
+                mesh.say(caller, call(request, "com.sum", "x"));
+            }
+            assert_eq!(mesh.heard(caller), [format!("ERROR Call 4 {BUSY}")]);
+            for callee in callees {
+                assert_eq!(mesh.heard(callee), ["INVOCATION 1 x"]);
+            }
+            mesh.say(callees[1], result(1, "y"));
+            mesh.say(caller, call(5, "com.sum", "z"));
+            assert_eq!(mesh.heard(callees[1]), ["INVOCATION 2 z"]);
+        });
+    }
+}
+
+#[test]
+fn a_place_comes_back_however_a_call_ends() {
+    crate::mesh::everywhere(|mut mesh| {
+        let (caller, [callee]) = served(&mut mesh, InvokePolicy::Single);
+        let mut invocation = 0;
+        let mut ends = |mesh: &mut Mesh, end: &mut dyn FnMut(&mut Mesh, u64)| {
+            invocation += 1;
+            let timed = call_with(invocation, "com.sum", "x", |options| options.timeout = Some(50));
+            mesh.say(caller, timed);
+            assert_eq!(mesh.heard(callee)[0], format!("INVOCATION {invocation} x"));
+            end(mesh, invocation);
+            mesh.got(callee);
+        };
+        ends(&mut mesh, &mut |mesh, id| mesh.say(callee, result(id, "y")));
+        ends(&mut mesh, &mut |mesh, id| {
+            mesh.say(callee, failure(id, "com.no", ""))
+        });
+        ends(&mut mesh, &mut |mesh, _| mesh.pass(50));
+        for mode in [CancelMode::Skip, CancelMode::KillNoWait] {
+            ends(&mut mesh, &mut |mesh, id| {
+                mesh.say(caller, cancel(id, Some(mode)))
+            });
+        }
+        ends(&mut mesh, &mut |mesh, _| mesh.lose(caller));
+        let other = mesh.join();
+        mesh.say(other, call(1, "com.sum", "last"));
+        assert_eq!(mesh.heard(callee), ["INVOCATION 7 last"]);
+    });
+}
+
+#[test]
+fn calls_wait_in_their_order_and_no_more_than_may() {
+    with_queues(|mut mesh| {
+        let (caller, [callee]) = served(&mut mesh, InvokePolicy::Single);
+        let other = mesh.join();
+        mesh.say(caller, call(1, "com.sum", "a"));
+        mesh.say(caller, call(2, "com.sum", "b"));
+        mesh.say(other, call(1, "com.sum", "c"));
+        mesh.say(other, call(2, "com.sum", "d"));
+        assert_eq!(mesh.heard(other), [format!("ERROR Call 2 {BUSY}")]);
+        for (invocation, args) in [(1, "a"), (2, "b"), (3, "c")] {
+            assert_eq!(mesh.heard(callee), [format!("INVOCATION {invocation} {args}")]);
+            mesh.say(callee, result(invocation, "y"));
+        }
+        assert_eq!(mesh.heard(caller), ["RESULT 1 y", "RESULT 2 y"]);
+        assert_eq!(mesh.heard(other), ["RESULT 1 y"]);
+    });
+}
+
+#[test]
+fn a_call_that_waits_may_end() {
+    with_queues(|mut mesh| {
+        let (caller, [callee]) = served(&mut mesh, InvokePolicy::Single);
+        let other = mesh.join();
+        mesh.say(caller, call(1, "com.sum", "a"));
+        mesh.say(other, call(1, "com.sum", "of one who leaves"));
+        mesh.lose(other);
+        for mode in [None, Some(CancelMode::Kill), Some(CancelMode::Skip)] {
+            mesh.say(caller, call(2, "com.sum", "b"));
+            mesh.say(caller, cancel(2, mode));
+            assert_eq!(mesh.heard(caller), ["ERROR Call 2 wamp.error.canceled"]);
+        }
+        let timed = call_with(3, "com.sum", "c", |options| options.timeout = Some(50));
+        mesh.say(caller, timed);
+        mesh.pass(50);
+        assert_eq!(mesh.heard(caller), ["ERROR Call 3 wamp.error.timeout"]);
+        mesh.say(caller, call(4, "com.sum", "d"));
+        assert_eq!(mesh.heard(callee), ["INVOCATION 1 a"]);
+        mesh.say(callee, result(1, ""));
+        assert_eq!(mesh.heard(callee), ["INVOCATION 2 d"]);
+    });
+}
+
+#[test]
+fn a_new_callee_takes_what_waits() {
+    for most in [Some(1), None] {
+        with_queues(|mut mesh| {
+            let (caller, [callee]) = served(&mut mesh, InvokePolicy::RoundRobin);
+            for request in 1..=3 {
+                mesh.say(caller, call(request, "com.sum", "x"));
+            }
+            assert_eq!(mesh.heard(callee), ["INVOCATION 1 x"]);
+            let other = mesh.join();
+            let register = register_with(1, "com.sum", |options| {
+                (options.invoke, options.concurrency) = (Some(InvokePolicy::RoundRobin), most);
+            });
+            mesh.say(other, register);
+            let mut expected = vec!["REGISTERED 1", "INVOCATION 1 x"];
+            if most.is_none() {
+                expected.push("INVOCATION 2 x");
+            }
+            assert_eq!(mesh.heard(other), expected);
+        });
+    }
+}
+
+#[test]
+fn what_waits_ends_with_the_last_callee() {
+    with_queues(|mut mesh| {
+        let (caller, [callee]) = served(&mut mesh, InvokePolicy::Single);
+        mesh.say(caller, call(1, "com.sum", "x"));
+        mesh.say(caller, call(2, "com.sum", "x"));
+        mesh.lose(callee);
+        let mut heard = mesh.heard(caller);
+        heard.sort();
+        assert_eq!(
+            heard,
+            [
+                "ERROR Call 1 wamp.error.canceled",
+                "ERROR Call 2 wamp.error.no_such_procedure"
+            ]
+        );
+    });
+}
+
+#[test]
+fn what_waits_goes_to_who_takes_over() {
+    with_queues(|mut mesh| {
+        let (caller, [callee]) = served(&mut mesh, InvokePolicy::Single);
+        mesh.say(caller, call(1, "com.sum", "x"));
+        mesh.say(caller, call(2, "com.sum", "waits"));
+        let other = mesh.join();
+        mesh.say(
+            other,
+            register_with(1, "com.sum", |options| options.force_reregister = true),
+        );
+        assert_eq!(mesh.heard(other), ["REGISTERED 1", "INVOCATION 1 waits"]);
+        mesh.say(callee, result(1, "y"));
+        assert_eq!(mesh.heard(caller), ["RESULT 1 y"]);
+    });
+}
+
+#[test]
+fn parts_wait_behind_the_first() {
+    with_queues(|mut mesh| {
+        let (caller, [callee]) = served(&mut mesh, InvokePolicy::Single);
+        mesh.say(caller, call(1, "com.sum", "x"));
+        mesh.say(caller, part(2, "com.sum", "a"));
+        mesh.say(caller, part(2, "com.sum", "b"));
+        mesh.say(caller, call(2, "com.sum", "c"));
+        assert_eq!(mesh.heard(callee), ["INVOCATION 1 x"]);
+        mesh.say(callee, result(1, ""));
+        assert_eq!(
+            mesh.heard(callee),
+            [
+                "INVOCATION 2 a progress",
+                "INVOCATION 2 b progress",
+                "INVOCATION 2 c"
+            ]
+        );
+    });
+}
+
+#[test]
+fn one_of_several_callees_leaves() {
+    with_queues(|mut mesh| {
+        let (caller, [first, second]) = served(&mut mesh, InvokePolicy::First);
+        for request in 1..=4 {
+            mesh.say(caller, call(request, "com.sum", "x"));
+        }
+        mesh.lose(first);
+        assert_eq!(mesh.heard(caller), ["ERROR Call 1 wamp.error.canceled"]);
+        for invocation in 1..=3 {
+            assert_eq!(mesh.heard(second), [format!("INVOCATION {invocation} x")]);
+            mesh.say(second, result(invocation, ""));
+        }
+        assert_eq!(mesh.heard(caller), ["RESULT 2", "RESULT 3", "RESULT 4"]);
+    });
+}
+
+#[test]
+fn a_place_with_a_callee_that_is_gone_is_none() {
+    let mut mesh = Mesh::new(2);
+    let caller = mesh.join();
+    let callee = mesh.join();
+    let registration = mesh.register(callee, limited(InvokePolicy::Single, 1));
+    mesh.tell(callee, unregister(2, registration));
+    mesh.tell(caller, call(1, "com.sum", "x"));
+    mesh.settle();
+    assert_eq!(mesh.heard(caller), ["ERROR Call 1 wamp.error.no_such_procedure"]);
+}
+
+#[test]
+fn load_is_the_fewest_open_calls() {
+    crate::mesh::everywhere(|mut mesh| {
+        let caller = mesh.join();
+        let callees = [mesh.join(), mesh.join(), mesh.join()];
+        for callee in callees {
+            mesh.register(callee, register_shared(1, "com.sum", InvokePolicy::Load));
+        }
+        for request in 1..=6 {
+            mesh.say(caller, call(request, "com.sum", "x"));
+        }
+        for callee in callees {
+            assert_eq!(mesh.heard(callee).len(), 2);
+        }
+        mesh.say(callees[2], result(1, ""));
+        mesh.say(callees[2], result(2, ""));
+        for request in 7..=8 {
+            mesh.say(caller, call(request, "com.sum", "x"));
+        }
+        assert_eq!(mesh.heard(callees[2]).len(), 2);
+    });
+}
+
+#[test]
+fn sticky_stays_as_long_as_it_can() {
+    crate::mesh::everywhere(|mut mesh| {
+        let callers = [mesh.join(), mesh.join()];
+        let callees = [mesh.join(), mesh.join(), mesh.join()];
+        for callee in &callees[..2] {
+            mesh.register(*callee, register_shared(1, "com.sum", InvokePolicy::Sticky));
+        }
+        let call_all = |mesh: &mut Mesh, request| {
+            for caller in callers {
+                mesh.say(caller, call(request, "com.sum", "x"));
+            }
+        };
+        call_all(&mut mesh, 1);
+        mesh.register(callees[2], register_shared(1, "com.sum", InvokePolicy::Sticky));
+        for request in 2..=4 {
+            call_all(&mut mesh, request);
+        }
+        assert_eq!(callees.map(|callee| mesh.heard(callee).len()), [4, 4, 0]);
+        mesh.lose(callees[0]);
+        mesh.got(callers[0]);
+        call_all(&mut mesh, 5);
+        call_all(&mut mesh, 6);
+        let heard = [callees[1], callees[2]].map(|callee| mesh.heard(callee).len());
+        assert!(heard == [2, 2] || heard == [4, 0], "{heard:?}");
+        assert_eq!(mesh.heard(callers[0]), NOTHING);
+    });
+}
