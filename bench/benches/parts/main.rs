@@ -6,6 +6,7 @@ mod frames;
 mod router;
 mod shard;
 mod tries;
+mod wake;
 
 use std::time::Duration;
 
@@ -30,5 +31,6 @@ fn main() {
     tries::bench(&mut criterion);
     router::bench(&mut criterion);
     shard::bench(&mut criterion);
+    wake::bench(&mut criterion);
     criterion.final_summary();
 }
