@@ -35,6 +35,7 @@ GROUPS = {
     "PT": "Payload passthru mode",
     "CC": "Cancelling calls",
     "CT": "Call timeouts",
+    "AU": "Authentication",
     "AZ": "Authorisation",
     "TW": "WebSocket",
     "TR": "RawSocket",

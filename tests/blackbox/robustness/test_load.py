@@ -108,7 +108,7 @@ class Stream:
 
 
 @pytest.mark.big
-def test_slow_consumer(own_router, figure) -> None:
+def test_PS_027_slow_consumer(own_router, figure) -> None:
     """A subscriber that stops reading for 10 s delays nobody, and costs no more memory than its limit."""
     router = own_router(shards=2)
     peers = peers_of(router)
