@@ -315,6 +315,10 @@ pub struct LongPoll {
     pub serializers: Vec<Format>,
     /// Who may join.
     pub access: Access,
+    /// Patterns of origins that may connect; `*` stands for any text.
+    pub allowed_origins: Vec<String>,
+    /// Whether the origin `null` may connect (pages from files).
+    pub allow_null_origin: bool,
     /// How long a request for messages waits for one.
     pub request_timeout: Duration,
     /// How long a client may stay away before its session is lost.

@@ -258,6 +258,20 @@ def test_messages_of_any_size(longpoll: Peers) -> None:
         other.event(subscription, ["x" * size])
 
 
+def test_client_that_does_not_fetch(longpoll: Peers) -> None:
+    """A client that fetches nothing is disconnected like any slow subscriber, and holds nobody up."""
+    lazy, eager, publisher = longpoll.join(), longpoll.join(), longpoll.join()
+    lazy.register(longpoll.uri("procedure"))
+    for session in (lazy, eager):
+        session.subscribe(longpoll.uri("topic"))
+    for number in range(20):
+        publisher.publish(longpoll.uri("topic"), [number, "x" * (1 << 19)])
+        assert eager.event()[4][0] == number
+    eventually(lambda: eager.no_such_procedure(longpoll.uri("procedure")), "the end of the session")
+    with pytest.raises(Closed):
+        lazy.send(m.CALL, 9, {}, longpoll.uri("procedure"))
+
+
 def test_pages_of_other_origins(longpoll: Peers) -> None:
     """Pages of any origin may use a transport, also before and after errors; nobody keeps copies."""
     preflight = post(

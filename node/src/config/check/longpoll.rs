@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::section::Section;
+use super::section::{Field, Section};
+use super::websocket::allowed_origins;
 use super::{Scope, access, count};
 use crate::config::model::LongPoll;
 
@@ -29,6 +30,8 @@ pub(super) fn longpoll(mut section: Section<'_>, scope: &Scope<'_>) -> LongPoll 
     let mut service = LongPoll {
         serializers: access::serializers(&mut section),
         access: access::access(&mut section, scope),
+        allowed_origins: vec!["*".to_owned()],
+        allow_null_origin: true,
         request_timeout: DEFAULT_REQUEST_TIMEOUT,
         session_timeout: DEFAULT_SESSION_TIMEOUT,
         queue_limit_bytes: DEFAULT_QUEUE_BYTES,
@@ -47,6 +50,8 @@ pub(super) fn longpoll(mut section: Section<'_>, scope: &Scope<'_>) -> LongPoll 
 }
 
 fn options(mut section: Section<'_>, service: &mut LongPoll) {
+    service.allowed_origins = allowed_origins(&mut section, std::mem::take(&mut service.allowed_origins));
+    service.allow_null_origin = section.or("allow_null_origin", true, Field::boolean);
     service.request_timeout = seconds(&mut section, "request_timeout", DEFAULT_REQUEST_TIMEOUT);
     service.session_timeout = seconds(&mut section, "session_timeout", DEFAULT_SESSION_TIMEOUT);
     let mut size = |key, what, default, most| section.or(key, default, |field| count(field, what, 1, most));

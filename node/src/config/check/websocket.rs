@@ -53,15 +53,7 @@ pub(super) fn websocket(mut section: Section<'_>, scope: &Scope<'_>) -> WebSocke
 }
 
 fn options(mut section: Section<'_>, defaults: WebSocket) -> WebSocket {
-    let allowed_origins = section.or("allowed_origins", defaults.allowed_origins, |field| {
-        let items = field.items("origins, such as [\"https://example.com\", \"*\"]");
-        Some(
-            items
-                .iter()
-                .filter_map(|item| item.text("an origin, as text").map(str::to_owned))
-                .collect(),
-        )
-    });
+    let allowed_origins = allowed_origins(&mut section, defaults.allowed_origins);
     let batched = section.or("batched", false, Field::boolean);
     let compression = compression::compression(&mut section);
     let allow_null_origin = section.or("allow_null_origin", true, Field::boolean);
@@ -91,6 +83,19 @@ fn options(mut section: Section<'_>, defaults: WebSocket) -> WebSocket {
         show_server_version,
         ..defaults
     }
+}
+
+/// The origins of web pages that may connect.
+pub(super) fn allowed_origins(section: &mut Section<'_>, default: Vec<String>) -> Vec<String> {
+    section.or("allowed_origins", default, |field| {
+        let items = field.items("origins, such as [\"https://example.com\", \"*\"]");
+        Some(
+            items
+                .iter()
+                .filter_map(|item| item.text("an origin, as text").map(str::to_owned))
+                .collect(),
+        )
+    })
 }
 
 /// Options that can only have the value by which RFC 6455 and the router work anyway.

@@ -69,14 +69,7 @@ fn good() -> Value {
                             }},
                             "info": {"type": "json", "value": {"a": [1]}, "options": {"discourage_caching": true}},
                             "old": {"type": "redirect", "url": "/new"},
-                            "poll": {
-                                "type": "longpoll", "serializers": ["json"], "auth": {"anonymous": {"type": "static"}},
-                                "options": {
-                                    "request_timeout": 4, "session_timeout": 15, "queue_limit_bytes": 70000,
-                                    "queue_limit_messages": 71, "max_message_size": 9000, "max_transports": 8,
-                                    "debug": false, "debug_transport_id": null
-                                }
-                            },
+                            "poll": good_longpoll(),
                             "deep": {"type": "path", "paths": {"er": {"type": "demo"}}}
                         }
                     }
@@ -98,6 +91,18 @@ fn good() -> Value {
                 }
             ]
         }]
+    })
+}
+
+fn good_longpoll() -> Value {
+    json!({
+        "type": "longpoll", "serializers": ["json"], "auth": {"anonymous": {"type": "static"}},
+        "options": {
+            "allowed_origins": ["http://*.example.com:80"], "allow_null_origin": false,
+            "request_timeout": 4, "session_timeout": 15, "queue_limit_bytes": 70000,
+            "queue_limit_messages": 71, "max_message_size": 9000, "max_transports": 8,
+            "debug": false, "debug_transport_id": null
+        }
     })
 }
 
@@ -211,6 +216,7 @@ fn every_supported_key_arrives_in_the_checked_configuration() {
     );
     assert_eq!((poll.queue_limit_bytes, poll.queue_limit_messages), (70_000, 71));
     assert_eq!((poll.max_message_size, poll.max_transports), (9000, 8));
+    assert_eq!((poll.allowed_origins.len(), poll.allow_null_origin), (1, false));
     assert_eq!(http.route("/deep/er/x").unwrap().path, "/deep/er");
     assert_eq!(http.route("/deeper").unwrap().path, "/");
 

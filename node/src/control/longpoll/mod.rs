@@ -9,7 +9,8 @@
 //! | `POST /TRANSPORT/receive` | 200, with a message or a batch, or empty when there was none for a while |
 //! | `POST /TRANSPORT/close` | 204 |
 //!
-//! What is wrong with a request is said as text with status 400, 404 (no such transport), 413 or 503.
+//! What is wrong with a request is said as text with status 400, 403 (origin), 404 (no such transport), 413 or
+//! 503.
 //!
 //! Each transport is a connection with one of the shards ([`Connector`](crosspoint_net::Connector)), where its session
 //! lives like any other. Only what a response needs is read from it, so that a client that does not fetch is a slow
@@ -28,11 +29,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
 use crosspoint_codec::Limits;
+use crosspoint_codec::frame::websocket::handshake::Origins;
 use crosspoint_codec::frame::websocket::{Subprotocol, subprotocol};
 use crosspoint_core::config::Access;
 use crosspoint_core::payload::Format;
@@ -60,6 +62,7 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 struct Service {
     config: config::LongPoll,
     access: Arc<Access>,
+    origins: Origins,
     decode: Limits,
     connect: Connect,
     table: Arc<Table>,
@@ -69,14 +72,18 @@ struct Service {
 pub(super) fn router(config: &config::LongPoll, access: Access, decode: Limits, connect: Connect) -> Router {
     let service = Service {
         access: Arc::new(access),
+        origins: Origins::new(&config.allowed_origins, config.allow_null_origin),
         decode,
         connect,
         table: Table::new(config.max_transports, config.session_timeout),
         config: config.clone(),
     };
-    // Whoever knows the id of a transport may use it, and there are no cookies, so a page's origin tells nothing.
+    // There are no cookies to be abused: the id of a transport is all that its requests need.
+    let origins = service.origins.clone();
     let cors = CorsLayer::new()
-        .allow_origin(AllowOrigin::mirror_request())
+        .allow_origin(AllowOrigin::predicate(move |origin, _| {
+            origins.allows(origin.as_bytes())
+        }))
         .allow_credentials(true)
         .allow_methods([Method::POST])
         .allow_headers(AllowHeaders::mirror_request())
@@ -117,7 +124,18 @@ impl From<Gone> for Refusal {
     }
 }
 
-async fn open(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
+async fn open(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let origin = headers.get(header::ORIGIN);
+    if origin.is_some_and(|origin| !service.origins.allows(origin.as_bytes())) {
+        return Err(refuse(
+            StatusCode::FORBIDDEN,
+            "Pages of this origin may not connect here.",
+        ));
+    }
     let body = service.body(body, LARGEST_OPEN).await?;
     let protocol = service.choose(&body)?;
     let full = |text| refuse(StatusCode::SERVICE_UNAVAILABLE, text);

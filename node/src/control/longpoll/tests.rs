@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::sync::mpsc::{Receiver, channel};
 
-use axum::http::{HeaderMap, Request};
+use axum::http::Request;
 use tower::ServiceExt;
 
 use super::*;
@@ -319,4 +319,27 @@ async fn pages_of_other_origins_may_use_it_and_nobody_keeps_copies() {
         (status, &headers["allow"]),
         (StatusCode::METHOD_NOT_ALLOWED, &HeaderValue::from_static("POST"))
     );
+}
+
+#[tokio::test]
+async fn pages_of_origins_that_are_not_allowed_get_nothing() {
+    let server = server(|longpoll| {
+        longpoll.allowed_origins = vec!["http://*.example.com:80".to_owned()];
+        longpoll.allow_null_origin = false;
+    });
+    for (origin, expected) in [
+        ("http://a.example.com", StatusCode::OK),
+        ("http://elsewhere", StatusCode::FORBIDDEN),
+        ("null", StatusCode::FORBIDDEN),
+    ] {
+        let open = Request::post("/open")
+            .header("Origin", origin)
+            .body(Body::from(r#"{"protocols": ["wamp.2.json"]}"#));
+        let (status, headers, _) = request(&server.router, open.unwrap()).await;
+        assert_eq!(status, expected, "{origin}");
+        let allowed = headers.contains_key("access-control-allow-origin");
+        assert_eq!(allowed, expected == StatusCode::OK, "{origin}");
+    }
+    // Programs are no pages.
+    server.open("wamp.2.json").await;
 }
