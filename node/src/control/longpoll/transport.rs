@@ -16,6 +16,7 @@ use crosspoint_codec::frame::rawsocket::{Decoder, HEADER_LEN, Incoming, MaxLengt
 use crosspoint_codec::frame::websocket::Subprotocol;
 use crosspoint_codec::{Limits, decode};
 use rustix::net::Shutdown;
+use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::{Instant, sleep};
@@ -253,6 +254,11 @@ impl Transport {
 
     async fn write(&self, mut frames: &[u8]) -> io::Result<()> {
         let _order = self.writing.lock().await;
+        // The router ends its own side first, and listens to the last for a moment longer.
+        let either = Interest::READABLE | Interest::WRITABLE;
+        if self.pipe.ready(either).await?.is_read_closed() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         while !frames.is_empty() {
             self.pipe.writable().await?;
             match self.pipe.try_write(frames) {
