@@ -142,6 +142,7 @@ fn attach(wire: Rc<dyn Wire>) -> Attach {
     Attach {
         format: FORMAT,
         framing: Framing::WebSocket,
+        deflate: None,
         access: access(),
         wire,
         peer_max_bytes: 1 << 24,
