@@ -104,6 +104,7 @@ pub const BROKER_FEATURES: &[&str] = &[
     "publisher_identification",
     "session_meta_api",
     "subscriber_blackwhite_listing",
+    "subscription_meta_api",
 ];
 
 /// What the dealer of this router can do.
@@ -119,6 +120,7 @@ pub const DEALER_FEATURES: &[&str] = &[
     "payload_transparency",
     "progressive_call_invocations",
     "progressive_call_results",
+    "registration_meta_api",
     "registration_revocation",
     "session_meta_api",
     "shared_registration",

@@ -46,6 +46,8 @@ pub enum PeerMessage {
         from: ShardId,
         /// What is subscribed to.
         key: Key,
+        /// The subscriber.
+        session: SessionId,
         /// Answered by [`PeerMessage::Interest`] from the owner and [`PeerMessage::Ack`] from all others.
         token: Token,
     },
@@ -55,6 +57,19 @@ pub enum PeerMessage {
         from: ShardId,
         /// What was subscribed to.
         key: Key,
+        /// Its last subscriber there.
+        session: SessionId,
+    },
+    /// To a subscription's owner, where somebody wants to hear of it: a session has joined or left.
+    Subscriber {
+        /// The realm.
+        realm: RealmId,
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// The session.
+        session: SessionId,
+        /// Whether it has joined.
+        joined: bool,
     },
     /// From the key's owner to all shards: who has subscribers.
     Interest(Interest),

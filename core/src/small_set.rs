@@ -46,10 +46,10 @@ impl<T: Copy + Eq + Hash> SmallSet<T> {
         self.place(value).is_some()
     }
 
-    /// Puts `value` in; `hasher` is for the index, where one is needed.
-    pub(crate) fn insert(&mut self, value: T, hasher: &RandomState) {
+    /// Puts `value` in; `hasher` is for the index, where one is needed. Whether it was not there.
+    pub(crate) fn insert(&mut self, value: T, hasher: &RandomState) -> bool {
         if self.contains(value) {
-            return;
+            return false;
         }
         if let Some(index) = &mut self.index {
             index.insert(value, self.values.len() as u32);
@@ -60,6 +60,7 @@ impl<T: Copy + Eq + Hash> SmallSet<T> {
             index.extend(self.values.iter().copied().zip(0..));
             self.index = Some(Box::new(index));
         }
+        true
     }
 
     /// Takes `value` out. Whether it was there.
@@ -104,8 +105,7 @@ mod tests {
             let (mut set, mut expected) = (SmallSet::default(), BTreeSet::new());
             for (put, value) in steps {
                 if put {
-                    set.insert(value, &hasher);
-                    expected.insert(value);
+                    prop_assert_eq!(set.insert(value, &hasher), expected.insert(value));
                 } else {
                     prop_assert_eq!(set.remove(value), expected.remove(&value));
                 }

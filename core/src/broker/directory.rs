@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use crate::ids::{ShardId, ShardSet, SubscriptionId};
 use crate::key_hash::KeyHasher;
 use crate::peer::Key;
+use crate::time::Time;
 
 /// The keys that one shard owns in one realm.
 #[derive(Debug)]
@@ -16,10 +17,13 @@ pub(super) struct Directory {
     moved: HashMap<SubscriptionId, u64>,
 }
 
+/// A subscription, as its key's owner knows it.
 #[derive(Debug)]
-struct Owned {
-    key: Key,
-    id: SubscriptionId,
+pub(crate) struct Owned {
+    pub(crate) key: Key,
+    pub(crate) id: SubscriptionId,
+    /// When it got its first subscriber.
+    pub(crate) created: Time,
     shards: ShardSet,
 }
 
@@ -35,15 +39,21 @@ impl Directory {
         self.keys.len() + self.moved.len()
     }
 
-    /// Adds `shard` to those with subscribers to `key`, and returns the key's id.
-    pub(super) fn add(&mut self, hasher: &KeyHasher, key: &Key, hash: u64, shard: ShardId) -> SubscriptionId {
+    /// Adds `shard` to those with subscribers to `key`. Answers the key's id, and whether it is the first.
+    pub(super) fn add(
+        &mut self,
+        hasher: &KeyHasher,
+        (key, hash): (&Key, u64),
+        shard: ShardId,
+        now: Time,
+    ) -> (SubscriptionId, bool) {
         if let Some(owned) = self
             .keys
             .get_mut(&hash)
             .and_then(|keys| keys.iter_mut().find(|owned| owned.key == *key))
         {
             owned.shards.insert(shard);
-            return owned.id;
+            return (owned.id, false);
         }
         let id = hasher.free_id(hash, |id| self.is_taken(id));
         if id != hash {
@@ -54,28 +64,43 @@ impl Directory {
         let owned = Owned {
             key: key.clone(),
             id: SubscriptionId(id),
+            created: now,
             shards,
         };
         self.keys.entry(hash).or_default().push(owned);
-        SubscriptionId(id)
+        (SubscriptionId(id), true)
     }
 
-    /// Takes `shard` out of those with subscribers to `key`.
-    pub(super) fn remove(&mut self, key: &Key, hash: u64, shard: ShardId) {
-        let Some(keys) = self.keys.get_mut(&hash) else {
-            return;
-        };
-        let Some(place) = keys.iter().position(|owned| owned.key == *key) else {
-            return;
-        };
+    /// Takes `shard` out of those with subscribers to `key`. Answers the key's id if it was the last.
+    pub(super) fn remove(&mut self, key: &Key, hash: u64, shard: ShardId) -> Option<SubscriptionId> {
+        let keys = self.keys.get_mut(&hash)?;
+        let place = keys.iter().position(|owned| owned.key == *key)?;
         keys[place].shards.remove(shard);
-        if keys[place].shards.is_empty() {
-            let gone = keys.swap_remove(place);
-            self.moved.remove(&gone.id);
-            if keys.is_empty() {
-                self.keys.remove(&hash);
-            }
+        if !keys[place].shards.is_empty() {
+            return None;
         }
+        let gone = keys.swap_remove(place);
+        self.moved.remove(&gone.id);
+        if keys.is_empty() {
+            self.keys.remove(&hash);
+        }
+        Some(gone.id)
+    }
+
+    /// All keys.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Owned> {
+        self.keys.values().flatten()
+    }
+
+    /// What is known of a key.
+    pub(super) fn get(&self, key: &Key, hash: u64) -> Option<&Owned> {
+        self.keys.get(&hash)?.iter().find(|owned| owned.key == *key)
+    }
+
+    /// What is known of the key of an id.
+    pub(super) fn by_id(&self, id: SubscriptionId) -> Option<&Owned> {
+        let hash = self.moved.get(&id).copied().unwrap_or(id.0);
+        self.keys.get(&hash)?.iter().find(|owned| owned.id == id)
     }
 
     /// What is announced about `key`: for exact keys the shards of all keys of the hash, since that is what

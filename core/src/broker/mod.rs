@@ -20,6 +20,7 @@ use ahash::{HashMap, RandomState};
 use smallvec::SmallVec;
 
 use self::directory::Directory;
+pub(crate) use self::directory::Owned;
 use self::retain::Retaining;
 pub(crate) use self::retain::retain_for;
 use crate::config::Retention;
@@ -29,6 +30,7 @@ use crate::pattern::PatternMap;
 use crate::peer::Key;
 use crate::small_set::SmallSet;
 use crate::table::Table;
+use crate::uri::is_reserved;
 
 /// The broker's tables of one realm on one shard.
 #[derive(Debug)]
@@ -123,6 +125,39 @@ impl Broker {
             (policy, true) => drop(self.pattern_interest.remove(policy, &key.uri)),
             (policy, false) => drop(self.pattern_interest.insert(policy, &key.uri, shards)),
         }
+    }
+
+    /// The subscriptions that this shard owns.
+    pub(crate) fn owned(&self) -> impl Iterator<Item = &Owned> {
+        self.directory.iter()
+    }
+
+    /// Likewise, the one to a key, whose hash is `hash`.
+    pub(crate) fn owned_key(&self, key: &Key, hash: u64) -> Option<&Owned> {
+        self.directory.get(key, hash)
+    }
+
+    /// Likewise, the one with an id.
+    pub(crate) fn owned_by_id(&self, id: SubscriptionId) -> Option<&Owned> {
+        self.directory.by_id(id)
+    }
+
+    /// The patterns with subscribers on any shard that match a topic.
+    pub(crate) fn each_pattern<'a>(&'a self, topic: &str, mut visitor: impl FnMut(MatchPolicy, &'a str)) {
+        self.pattern_interest
+            .matches(topic, |policy, pattern, _| visitor(policy, pattern));
+    }
+
+    /// The subscribers of this shard to a subscription.
+    pub(crate) fn subscribers(&self, id: SubscriptionId) -> Option<(&Key, &[ConnKey])> {
+        let subscription = self.subscriptions.slot(*self.by_id.get(&id)?)?;
+        Some((&subscription.key, subscription.subscribers.as_slice()))
+    }
+
+    /// Whether the subscription in `slot` is to the router's own topics.
+    pub(crate) fn is_reserved(&self, slot: u32) -> bool {
+        let subscription = self.subscriptions.slot(slot);
+        subscription.is_some_and(|subscription| is_reserved(&subscription.key.uri))
     }
 
     /// Whether a shard wants events of `topic`, whose hash as an exact key is `hash`.

@@ -8,7 +8,7 @@ use super::{Asking, Grant, Subscription, Waiting};
 use crate::authorize::Action;
 use crate::effect::Effects;
 use crate::error_uri as uri;
-use crate::ids::{ConnKey, RealmId, ShardId, SubscriptionId};
+use crate::ids::{ConnKey, RealmId, SessionId, ShardId, SubscriptionId};
 use crate::message::{Message, RequestKind, Subscribe, Subscribed, Unsubscribe, Unsubscribed};
 use crate::peer::{Grant as Asked, Interest, Key, PeerMessage, SubscriptionGrant, Token};
 use crate::router::{Pending, Refusal, Router, invalid_uri};
@@ -140,15 +140,33 @@ impl Router {
         self.pending.insert(token, pending);
         let hasher = &self.realm(key.realm).hasher;
         let owner = hasher.owner(hasher.hash(key.policy, &key.uri));
-        let from = self.me;
-        self.post(owner, PeerMessage::Subscribe { from, key, token }, fx);
+        let (from, session) = (self.me, waiting.session);
+        let message = PeerMessage::Subscribe {
+            from,
+            key,
+            session,
+            token,
+        };
+        self.post(owner, message, fx);
     }
 
     /// As owner: `from` has its first subscriber.
-    pub(crate) fn own_subscribe(&mut self, from: ShardId, key: Key, token: Token, fx: &mut Effects) {
+    pub(crate) fn own_subscribe(
+        &mut self,
+        from: ShardId,
+        (key, session): (Key, SessionId),
+        token: Token,
+        fx: &mut Effects,
+    ) {
+        let now = self.now;
         let realm = self.realm(key.realm);
         let hash = realm.hasher.hash(key.policy, &key.uri);
-        let subscription = realm.broker.directory.add(&realm.hasher, &key, hash, from);
+        let directory = &mut realm.broker.directory;
+        let (subscription, is_new) = directory.add(&realm.hasher, (&key, hash), from, now);
+        if is_new {
+            self.tell_subscription_created(&key, subscription, session, fx);
+        }
+        let realm = self.realm(key.realm);
         let shards = realm.broker.directory.announced(&key, hash);
         let grant = Some(SubscriptionGrant {
             grant: Asked { to: from, token },
@@ -165,12 +183,20 @@ impl Router {
         );
     }
 
-    /// As owner: `from` has no subscriber any more.
-    pub(crate) fn own_unsubscribe(&mut self, from: ShardId, key: &Key, fx: &mut Effects) {
+    /// As owner: `from` has no subscriber any more; `session` was its last.
+    pub(crate) fn own_unsubscribe(
+        &mut self,
+        from: ShardId,
+        (key, session): (&Key, SessionId),
+        fx: &mut Effects,
+    ) {
         let realm = self.realm(key.realm);
         let hash = realm.hasher.hash(key.policy, &key.uri);
-        realm.broker.directory.remove(key, hash, from);
+        let gone = realm.broker.directory.remove(key, hash, from);
         let shards = realm.broker.directory.announced(key, hash);
+        if let Some(subscription) = gone {
+            self.tell_subscription_deleted(key, subscription, session, fx);
+        }
         self.post_all(
             &PeerMessage::Interest(Interest {
                 key: key.clone(),
@@ -214,6 +240,9 @@ impl Router {
         };
         subscription.state = Grant::Granted(id);
         broker.by_id.insert(id, slot);
+        let Some(last) = waiting.last().map(|waiting| waiting.session) else {
+            unreachable!("somebody asked for the subscription");
+        };
         for waiting in waiting {
             if let Some(session) = self
                 .conns
@@ -224,7 +253,7 @@ impl Router {
                 self.add_subscriber(realm, slot, id, waiting, fx);
             }
         }
-        self.drop_if_unused(realm, slot, fx);
+        self.drop_if_unused(realm, slot, last, fx);
     }
 
     fn add_subscriber(
@@ -236,8 +265,10 @@ impl Router {
         fx: &mut Effects,
     ) {
         let broker = &mut self.realms[realm.0 as usize].broker;
-        if let Some(subscription) = broker.subscriptions.slot_mut(slot) {
-            subscription.subscribers.insert(who.conn, &self.hasher);
+        if let Some(subscription) = broker.subscriptions.slot_mut(slot)
+            && subscription.subscribers.insert(who.conn, &self.hasher)
+        {
+            self.tell_owner(realm, (id, slot), (who.session, true), fx);
         }
         if let Some(session) = self.conns.session_mut(who.conn) {
             session.subscriptions.insert(id, &self.hasher);
@@ -262,8 +293,8 @@ impl Router {
             let refusal = Refusal::new(uri::NO_SUCH_SUBSCRIPTION, "");
             return self.refuse(conn, (RequestKind::Unsubscribe, unsubscribe.request), refusal, fx);
         }
-        let realm = session.realm;
-        self.remove_subscriber(conn, realm, unsubscribe.subscription, fx);
+        let (realm, session) = (session.realm, session.id);
+        self.remove_subscriber((conn, session), realm, unsubscribe.subscription, fx);
         let reply = Unsubscribed {
             request: unsubscribe.request,
             details: None,
@@ -271,33 +302,41 @@ impl Router {
         fx.send(conn, Message::Unsubscribed(reply));
     }
 
-    /// The session on `conn` ended.
+    /// The session `who` ended.
     pub(crate) fn end_subscriptions(
         &mut self,
-        conn: ConnKey,
+        who: (ConnKey, SessionId),
         realm: RealmId,
         subscriptions: &SmallSet<SubscriptionId>,
         fx: &mut Effects,
     ) {
         for id in subscriptions.as_slice() {
-            self.remove_subscriber(conn, realm, *id, fx);
+            self.remove_subscriber(who, realm, *id, fx);
         }
     }
 
-    fn remove_subscriber(&mut self, conn: ConnKey, realm: RealmId, id: SubscriptionId, fx: &mut Effects) {
+    fn remove_subscriber(
+        &mut self,
+        (conn, session): (ConnKey, SessionId),
+        realm: RealmId,
+        id: SubscriptionId,
+        fx: &mut Effects,
+    ) {
         let broker = &mut self.realm(realm).broker;
         broker.retaining.forget(conn, id);
         let Some(slot) = broker.by_id.get(&id).copied() else {
             return;
         };
-        if let Some(subscription) = broker.subscriptions.slot_mut(slot) {
-            subscription.subscribers.remove(conn);
+        if let Some(subscription) = broker.subscriptions.slot_mut(slot)
+            && subscription.subscribers.remove(conn)
+        {
+            self.tell_owner(realm, (id, slot), (session, false), fx);
         }
-        self.drop_if_unused(realm, slot, fx);
+        self.drop_if_unused(realm, slot, session, fx);
     }
 
-    /// The last subscriber of this shard is gone: the key's owner makes it known.
-    fn drop_if_unused(&mut self, realm: RealmId, slot: u32, fx: &mut Effects) {
+    /// The last subscriber of this shard, `session`, is gone: the key's owner makes it known.
+    fn drop_if_unused(&mut self, realm: RealmId, slot: u32, session: SessionId, fx: &mut Effects) {
         let Some(subscription) = self.realm(realm).broker.subscriptions.slot(slot) else {
             return;
         };
@@ -316,6 +355,6 @@ impl Router {
         let hasher = &self.realm(realm).hasher;
         let owner = hasher.owner(hasher.hash(key.policy, &key.uri));
         let from = self.me;
-        self.post(owner, PeerMessage::Unsubscribe { from, key }, fx);
+        self.post(owner, PeerMessage::Unsubscribe { from, key, session }, fx);
     }
 }

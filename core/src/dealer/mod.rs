@@ -25,7 +25,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use ahash::RandomState;
+use ahash::{HashMap, RandomState};
 
 pub(crate) use self::calls::Calls;
 pub use self::load::{Load, Queue};
@@ -34,6 +34,7 @@ use crate::ids::{RegistrationId, SessionRef};
 use crate::options::InvokePolicy;
 use crate::pattern::PatternMap;
 use crate::peer::Key;
+use crate::time::Time;
 
 /// A procedure, or a pattern of procedures, with those who serve it.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub struct Procedure {
     pub incarnation: Incarnation,
     /// Which callee gets a call.
     pub invoke: InvokePolicy,
+    /// When it got its first callee.
+    pub created: Time,
     /// In the order of their registration.
     pub callees: Vec<Callee>,
     /// Where calls wait while all callees are busy, in realms that have them wait.
@@ -85,8 +88,8 @@ pub(crate) struct Dealer {
     procedures: PatternMap<Arc<Procedure>>,
     /// The owner's view of its own keys, which is ahead of the announcements.
     owned: PatternMap<Arc<Procedure>>,
-    /// Registration ids given out by this owner.
-    taken: ahash::HashSet<RegistrationId>,
+    /// Registration ids given out by this owner, and for what.
+    taken: HashMap<RegistrationId, Key>,
     /// The incarnation that this owner gave out last.
     last_incarnation: u64,
 }
@@ -96,9 +99,20 @@ impl Dealer {
         Self {
             procedures: PatternMap::new(hasher.clone()),
             owned: PatternMap::new(hasher.clone()),
-            taken: ahash::HashSet::with_hasher(hasher.clone()),
+            taken: HashMap::with_hasher(hasher.clone()),
             last_incarnation: 0,
         }
+    }
+
+    /// What can be called.
+    pub(crate) fn procedures(&self) -> &PatternMap<Arc<Procedure>> {
+        &self.procedures
+    }
+
+    /// The procedure of an id that this owner gave out.
+    pub(crate) fn owned_by_id(&self, id: RegistrationId) -> Option<&Arc<Procedure>> {
+        let key = self.taken.get(&id)?;
+        self.owned.get(key.policy, &key.uri)
     }
 
     /// Entries of all tables together.

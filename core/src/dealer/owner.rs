@@ -10,10 +10,12 @@ use super::{Callee, Dealer, Incarnation, Load, Procedure, Queue};
 use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{CallKey, RegistrationId, SessionRef};
+use crate::meta::MetaEvent;
 use crate::options::InvokePolicy;
 use crate::pattern::PatternMap;
 use crate::peer::{Grant, Key, PeerMessage, RegisterRequest, Revocation, Token};
 use crate::router::Router;
+use crate::time::Time;
 
 impl Router {
     /// Decides whether a session may serve the key.
@@ -44,9 +46,10 @@ impl Router {
         callee.load = is_counted.then(|| Arc::new(Load::new(concurrency, queue.clone())));
         let mut closed = VecDeque::new();
         let procedure = match held {
-            None => self.new_procedure(key, invoke, (callee, queue), None),
+            None => self.new_procedure(key, invoke, (callee, queue), None, fx),
             Some(old) if force => {
                 closed = close(&old);
+                self.tell_registration_lost(&old, fx);
                 for callee in &old.callees {
                     let (registration, callee) = (old.registration, callee.session);
                     let why = Revocation::TakenOver;
@@ -57,11 +60,16 @@ impl Router {
                     };
                     self.post(callee.shard, revoked, fx);
                 }
-                self.new_procedure(key, invoke, (callee, queue), Some(old.registration))
+                self.new_procedure(key, invoke, (callee, queue), Some(old.registration), fx)
             }
             Some(old) => match check_shared(&old, invoke) {
                 Err(error) => return self.post(grant.to, PeerMessage::RegisterRefused { token, error }, fx),
-                Ok(()) => with_callee(&old, callee),
+                Ok(()) => {
+                    if !serves(&old, callee.session) {
+                        self.tell_callee(&old, (MetaEvent::RegistrationRegister, callee.session.id), fx);
+                    }
+                    with_callee(&old, callee)
+                }
             },
         };
         self.announce(Arc::new(procedure), Some(grant), fx);
@@ -90,7 +98,9 @@ impl Router {
         invoke: InvokePolicy,
         (callee, queue): (Callee, Option<Arc<Queue>>),
         old: Option<RegistrationId>,
+        fx: &mut Effects,
     ) -> Procedure {
+        let (now, session) = (self.now, callee.session.id);
         let realm = self.realm(key.realm);
         let hash = realm.hasher.hash(key.policy, &key.uri);
         let Dealer {
@@ -102,21 +112,24 @@ impl Router {
         let first = old.map_or(hash, |old| old.0);
         let id = realm
             .hasher
-            .free_id(first, |id| taken.contains(&RegistrationId(id)));
+            .free_id(first, |id| taken.contains_key(&RegistrationId(id)));
         let id = RegistrationId(id);
-        taken.insert(id);
+        taken.insert(id, key.clone());
         if let Some(old) = old {
             taken.remove(&old);
         }
-        Procedure {
+        let procedure = Procedure {
             key,
             registration: id,
             incarnation: Incarnation(*last_incarnation),
             invoke,
+            created: now,
             callees: vec![callee],
             queue,
             turn: Arc::new(AtomicUsize::new(0)),
-        }
+        };
+        self.tell_registration_created(&procedure, session, fx);
+        procedure
     }
 
     /// A session serves the key no longer.
@@ -141,8 +154,10 @@ impl Router {
         let procedure = match held {
             Some(old) if old.registration == registration && serves(&old, callee) => {
                 let left = without_callee(&old, callee);
+                self.tell_callee(&old, (MetaEvent::RegistrationUnregister, callee.id), fx);
                 if left.callees.is_empty() {
                     closed = close(&old);
+                    self.tell_callee(&old, (MetaEvent::RegistrationDelete, callee.id), fx);
                 }
                 Arc::new(left)
             }
@@ -155,6 +170,7 @@ impl Router {
                 registration: RegistrationId::default(),
                 incarnation: Incarnation::default(),
                 invoke: InvokePolicy::Single,
+                created: Time::default(),
                 callees: Vec::new(),
                 queue: None,
                 turn: Arc::default(),
@@ -271,6 +287,7 @@ impl Procedure {
             registration: self.registration,
             incarnation: self.incarnation,
             invoke: self.invoke,
+            created: self.created,
             callees: Vec::new(),
             queue: self.queue.clone(),
             turn: Arc::clone(&self.turn),

@@ -3,9 +3,12 @@
 use bytestring::ByteString;
 
 use super::invalid_argument;
+use crate::error_uri as uri;
 use crate::ids::{RealmId, RequestId, SessionRef, is_valid_id};
+use crate::options::MatchPolicy;
 use crate::payload::Payload;
-use crate::router::Refusal;
+use crate::router::{Refusal, invalid_uri};
+use crate::uri::{UriCheck, is_valid};
 use crate::value::{Dict, Value};
 
 /// A call of a meta procedure.
@@ -62,6 +65,39 @@ impl MetaCall {
             Some(texts) => Ok(Some(texts)),
             None => Err(expected(name, "a list of texts")),
         }
+    }
+}
+
+/// The arguments of a look-up: a URI or pattern, and options that say which of both.
+pub(super) fn options_key(call: &MetaCall, name: &str) -> Result<(MatchPolicy, ByteString), Refusal> {
+    const POLICY: &str = "\"exact\", \"prefix\" or \"wildcard\"";
+    let uri = call.text(0, name)?.clone();
+    let policy = match call.argument(1, "options") {
+        None => call.named("match"),
+        Some(Value::Dict(options)) => options.get("match"),
+        Some(_) => return Err(expected("options", "a dictionary")),
+    };
+    match policy {
+        None | Some(Value::Null) => Ok((MatchPolicy::Exact, uri)),
+        Some(Value::Str(policy)) => match MatchPolicy::from_name(policy) {
+            Some(policy) => Ok((policy, uri)),
+            None => Err(expected("match", POLICY)),
+        },
+        Some(_) => Err(expected("match", POLICY)),
+    }
+}
+
+/// Why a subscription or registration is revoked: a URI, as clients demand.
+pub(super) fn revocation_reason(call: &MetaCall) -> Result<ByteString, Refusal> {
+    let reason = match call.argument(2, "reason") {
+        None => return Ok(ByteString::from_static(uri::UNREGISTERED)),
+        Some(Value::Str(reason)) => reason.clone(),
+        Some(_) => return Err(expected("reason", "text")),
+    };
+    if is_valid(UriCheck::Loose, MatchPolicy::Exact, &reason) {
+        Ok(reason)
+    } else {
+        Err(invalid_uri("the reason is no valid URI"))
     }
 }
 

@@ -16,14 +16,42 @@ use crate::value::{Dict, Value};
 pub(crate) enum MetaEvent {
     SessionJoin,
     SessionLeave,
+    RegistrationCreate,
+    RegistrationRegister,
+    RegistrationUnregister,
+    RegistrationDelete,
+    SubscriptionCreate,
+    SubscriptionSubscribe,
+    SubscriptionUnsubscribe,
+    SubscriptionDelete,
 }
 
 impl MetaEvent {
     /// All topics, in the order of the discriminants.
-    const TOPICS: [&'static str; 2] = ["wamp.session.on_join", "wamp.session.on_leave"];
+    const TOPICS: [&'static str; 10] = [
+        "wamp.session.on_join",
+        "wamp.session.on_leave",
+        "wamp.registration.on_create",
+        "wamp.registration.on_register",
+        "wamp.registration.on_unregister",
+        "wamp.registration.on_delete",
+        "wamp.subscription.on_create",
+        "wamp.subscription.on_subscribe",
+        "wamp.subscription.on_unsubscribe",
+        "wamp.subscription.on_delete",
+    ];
 
     const fn topic(self) -> &'static str {
         Self::TOPICS[self as usize]
+    }
+
+    /// What a session did that has joined a subscription, or has left it.
+    pub(super) const fn of_subscriber(joined: bool) -> Self {
+        if joined {
+            Self::SubscriptionSubscribe
+        } else {
+            Self::SubscriptionUnsubscribe
+        }
     }
 }
 

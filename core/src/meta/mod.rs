@@ -13,7 +13,9 @@ mod arguments;
 pub(crate) mod details;
 mod events;
 mod question;
+mod registration;
 mod session;
+mod subscription;
 mod testament;
 
 use std::sync::Arc;
@@ -55,6 +57,19 @@ pub(crate) fn procedure(name: &str) -> Option<Procedure> {
         "session.kill_all" => Router::session_kill_all,
         "session.add_testament" => Router::add_testament,
         "session.flush_testaments" => Router::flush_testaments,
+        "registration.list" => Router::registration_list,
+        "registration.lookup" => Router::registration_lookup,
+        "registration.match" => Router::registration_match,
+        "registration.get" => Router::registration_get,
+        "registration.list_callees" => Router::registration_list_callees,
+        "registration.count_callees" => Router::registration_count_callees,
+        "registration.remove_callee" => Router::registration_remove_callee,
+        "subscription.list" => Router::subscription_list,
+        "subscription.lookup" => Router::subscription_lookup,
+        "subscription.match" => Router::subscription_match,
+        "subscription.get" => Router::subscription_get,
+        "subscription.list_subscribers" => Router::subscription_list_subscribers,
+        "subscription.count_subscribers" => Router::subscription_count_subscribers,
         _ => return None,
     })
 }
@@ -131,6 +146,19 @@ impl Router {
             Query::SessionList { authroles } => self.list_sessions(realm, authroles.as_deref()),
             Query::Session(id) => self.tell_session(realm, *id),
             Query::Kill(kill) => self.kill_sessions(realm, kill, fx),
+            Query::Registration(id) => self.tell_registration(realm, *id),
+            Query::Callees(id) => self.list_callees(realm, *id),
+            Query::RemoveCallee {
+                registration,
+                session,
+                reason,
+            } => self.remove_callee((realm, *registration, *session), reason, fx),
+            Query::SubscriptionList => self.list_subscriptions(realm),
+            Query::Subscription(key) => self.look_subscription_up(key),
+            Query::SubscriptionMatch(topic) => self.match_subscriptions(realm, topic),
+            Query::SubscriptionDetails(id) => self.tell_subscription(realm, *id),
+            Query::Subscribers(id) => self.list_subscribers(realm, *id),
+            Query::SubscriberCount(id) => self.list_subscribers(realm, *id).counted(),
         };
         self.answer(question, answer, fx);
     }

@@ -6,8 +6,9 @@ use bytestring::ByteString;
 
 use super::{MetaCall, Step};
 use crate::effect::Effects;
-use crate::ids::{RealmId, RequestId, SessionId, SessionRef, ShardId};
-use crate::peer::{PeerMessage, Token};
+use crate::ids::{RealmId, RegistrationId, RequestId, SessionId, SessionRef, ShardId, SubscriptionId};
+use crate::options::MatchPolicy;
+use crate::peer::{Key, PeerMessage, Token};
 use crate::router::{Pending, Refusal, Router};
 use crate::value::{Dict, Value};
 
@@ -41,6 +42,31 @@ pub enum Query {
     Session(SessionId),
     /// Sessions are to end.
     Kill(Kill),
+    /// The details of a registration of the owner.
+    Registration(RegistrationId),
+    /// The sessions that serve a registration of the owner.
+    Callees(RegistrationId),
+    /// A registration of the owner is to be taken from a session.
+    RemoveCallee {
+        /// The registration.
+        registration: RegistrationId,
+        /// The callee.
+        session: SessionId,
+        /// UNREGISTERED.Details.reason; a checked URI.
+        reason: ByteString,
+    },
+    /// The subscriptions of the owner.
+    SubscriptionList,
+    /// The id of the owner's subscription to a key.
+    Subscription(Key),
+    /// The owner's subscriptions that get events of a topic.
+    SubscriptionMatch(ByteString),
+    /// The details of a subscription of the owner.
+    SubscriptionDetails(SubscriptionId),
+    /// The sessions that are subscribed.
+    Subscribers(SubscriptionId),
+    /// How many sessions are subscribed.
+    SubscriberCount(SubscriptionId),
 }
 
 /// See [`Query::Kill`].
@@ -79,6 +105,8 @@ pub enum Answer {
     Count(u64),
     /// Ids.
     Ids(Vec<u64>),
+    /// Ids of what is exact, what is a prefix and what is a wildcard.
+    ByPolicy([Vec<u64>; 3]),
     /// Details of one thing.
     Details(Dict),
 }
@@ -92,6 +120,12 @@ impl Answer {
                 one.append(&mut other);
                 Self::Ids(one)
             }
+            (Self::ByPolicy(mut one), Self::ByPolicy(mut other)) => {
+                for (one, other) in one.iter_mut().zip(&mut other) {
+                    one.append(other);
+                }
+                Self::ByPolicy(one)
+            }
             (Self::Nothing, other) => other,
             (one, _) => one,
         }
@@ -103,6 +137,7 @@ impl Answer {
         match self {
             Self::Nothing | Self::Count(_) | Self::Details(_) => 0,
             Self::Ids(ids) => size_of_val(&ids[..]),
+            Self::ByPolicy(lists) => lists.iter().map(|ids| size_of_val(&ids[..])).sum(),
         }
     }
 
@@ -111,19 +146,53 @@ impl Answer {
         match self {
             Self::Count(count) => vec![count.into()],
             Self::Ids(ids) => vec![(ids.len() as u64).into()],
-            Self::Nothing | Self::Details(_) => vec![0.into()],
+            Self::Nothing | Self::ByPolicy(_) | Self::Details(_) => vec![0.into()],
         }
     }
 
-    /// The ids as a list, in their order; [`Answer::Nothing`] is an empty one.
-    pub(super) fn ids(self) -> Vec<Value> {
-        let mut ids = match self {
-            Self::Ids(ids) => ids,
-            Self::Nothing | Self::Count(_) | Self::Details(_) => Vec::new(),
-        };
-        ids.sort_unstable();
-        vec![Value::List(ids.into_iter().map(Value::from).collect())]
+    /// The number of ids instead of the ids.
+    pub(super) fn counted(self) -> Self {
+        match self {
+            Self::Ids(ids) => Self::Count(ids.len() as u64),
+            other => other,
+        }
     }
+
+    /// With the ids in their order, which is that of neither shards nor tables.
+    pub(super) fn sorted(mut self) -> Self {
+        if let Self::Ids(ids) = &mut self {
+            ids.sort_unstable();
+        }
+        self
+    }
+
+    /// The ids as a list; [`Answer::Nothing`] is an empty one.
+    pub(super) fn ids(self) -> Vec<Value> {
+        let ids = match self {
+            Self::Ids(ids) => ids,
+            Self::Nothing | Self::Count(_) | Self::ByPolicy(_) | Self::Details(_) => Vec::new(),
+        };
+        vec![list(ids)]
+    }
+
+    /// The ids of each policy, in their order.
+    pub(super) fn by_policy(self) -> Vec<Value> {
+        let lists = match self {
+            Self::ByPolicy(lists) => lists,
+            Self::Nothing | Self::Count(_) | Self::Ids(_) | Self::Details(_) => Default::default(),
+        };
+        let mut dict = Dict::new();
+        let policies = [MatchPolicy::Exact, MatchPolicy::Prefix, MatchPolicy::Wildcard];
+        for (policy, mut ids) in policies.into_iter().zip(lists) {
+            ids.sort_unstable();
+            dict.push(policy.name(), list(ids));
+        }
+        vec![Value::Dict(dict)]
+    }
+}
+
+fn list(ids: Vec<u64>) -> Value {
+    Value::List(ids.into_iter().map(Value::from).collect())
 }
 
 /// How the answer of all shards becomes the results of the call.

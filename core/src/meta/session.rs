@@ -23,7 +23,7 @@ impl Router {
     pub(super) fn session_list(&mut self, call: &MetaCall, fx: &mut Effects) -> Result<Step, Refusal> {
         let authroles = call.texts(0, "filter_authroles")?;
         let query = Query::SessionList { authroles };
-        self.ask(call, (Whom::All, query), |answer| Ok(answer.ids()), fx)
+        self.ask(call, (Whom::All, query), |answer| Ok(answer.sorted().ids()), fx)
     }
 
     pub(super) fn session_get(&mut self, call: &MetaCall, fx: &mut Effects) -> Result<Step, Refusal> {
@@ -56,7 +56,7 @@ impl Router {
         fx: &mut Effects,
     ) -> Result<Step, Refusal> {
         let kill = kill(call, Victims::Authid(call.text(0, "authid")?.clone()))?;
-        self.ask(call, (Whom::All, kill), |answer| Ok(answer.ids()), fx)
+        self.ask(call, (Whom::All, kill), |answer| Ok(answer.sorted().ids()), fx)
     }
 
     /// Answers the number of sessions, as the specification has it; Crossbar.io answers their ids.

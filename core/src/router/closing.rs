@@ -130,7 +130,7 @@ impl Router {
         }
         // Registrations before calls: who hears that its callee is gone finds the procedure free.
         self.end_registrations(me, session.registrations, fx);
-        self.end_subscriptions(conn, realm, &session.subscriptions, fx);
+        self.end_subscriptions((conn, me.id), realm, &session.subscriptions, fx);
         self.end_calls(session.calls, fx);
         self.end_work(session.work, fx);
         if !quiet {

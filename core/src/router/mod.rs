@@ -314,8 +314,21 @@ impl Router {
     fn peer_message(&mut self, message: PeerMessage, fx: &mut Effects) {
         match message {
             PeerMessage::Publication(publication) => self.deliver(&publication, None, fx),
-            PeerMessage::Subscribe { from, key, token } => self.own_subscribe(from, key, token, fx),
-            PeerMessage::Unsubscribe { from, key } => self.own_unsubscribe(from, &key, fx),
+            PeerMessage::Subscribe {
+                from,
+                key,
+                session,
+                token,
+            } => self.own_subscribe(from, (key, session), token, fx),
+            PeerMessage::Unsubscribe { from, key, session } => {
+                self.own_unsubscribe(from, (&key, session), fx)
+            }
+            PeerMessage::Subscriber {
+                realm,
+                subscription,
+                session,
+                joined,
+            } => self.tell_subscriber(realm, subscription, (session, joined), fx),
             PeerMessage::Interest(interest) => self.learn_interest(interest, fx),
             PeerMessage::Retain(retain) => self.own_retain(&retain),
             PeerMessage::FindRetained(asked) => self.find_retained(*asked, fx),

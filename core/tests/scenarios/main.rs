@@ -16,5 +16,6 @@ mod rerouting;
 mod retained;
 mod say;
 mod sharing;
+mod testaments;
 mod timeouts;
 mod values;

@@ -196,6 +196,14 @@ impl Mesh {
         self.got(who).iter().map(|message| text(message, &ids)).collect()
     }
 
+    /// The ids of all sessions in digits, with their names as in [`Mesh::heard`].
+    pub(crate) fn names(&self) -> Vec<(String, String)> {
+        let sessions = self.sessions.iter().enumerate();
+        sessions
+            .map(|(place, session)| (session.id.to_string(), format!("#{place}")))
+            .collect()
+    }
+
     pub(crate) fn is_closed(&self, who: Who) -> bool {
         self.sessions[who.0].is_closed
     }

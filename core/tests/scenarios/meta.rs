@@ -1,9 +1,11 @@
-//! The meta API (MS, TM), and what of it depends on the order of messages between shards.
+//! The meta API (MS, MR, MB), and what of it depends on the order of messages between shards.
 
 use crosspoint_core::ids::SessionId;
+use crosspoint_core::message::Message;
+use crosspoint_core::options::{InvokePolicy, MatchPolicy};
 
 use crate::mesh::{ALL_FEATURES, Joining, Mesh, Who, everywhere};
-use crate::say::{call, subscribe};
+use crate::say::{call, register_shared, register_with, subscribe, subscribe_by, unregister, unsubscribe};
 
 fn join(mesh: &mut Mesh, shard: u16, authid: &'static str, role: &'static str) -> Who {
     mesh.join_as(Joining {
@@ -15,7 +17,7 @@ fn join(mesh: &mut Mesh, shard: u16, authid: &'static str, role: &'static str) -
 }
 
 /// Calls a meta procedure and takes the answer.
-fn ask(mesh: &mut Mesh, who: Who, procedure: &'static str, args: &str) -> String {
+pub(crate) fn ask(mesh: &mut Mesh, who: Who, procedure: &'static str, args: &str) -> String {
     mesh.say(who, call(1, procedure, args));
     mesh.heard(who).join("; ")
 }
@@ -197,81 +199,230 @@ fn without_a_meta_api_there_are_no_meta_procedures() {
     assert_eq!(answer, "ERROR Call 1 wamp.error.no_such_procedure");
 }
 
-#[test]
-fn tm_003_tm_004_tm_011_testaments_come_in_their_order_before_on_leave() {
-    everywhere(|mut mesh| {
-        let (hears, dies) = (mesh.join(), mesh.join());
-        for who in [hears, dies] {
-            mesh.subscribe(who, subscribe(1, "com.will"));
+/// The meta events that came to a session, as `topic arguments`.
+fn told(mesh: &mut Mesh, who: Who, topics: &[(u64, &str)]) -> Vec<String> {
+    let ids = mesh.names();
+    let events = mesh.got(who).into_iter().map(|message| match message {
+        Message::Event(event) => {
+            let topic = topics.iter().find(|(id, _)| *id == event.subscription.0);
+            let args = String::from_utf8_lossy(&event.payload.args).into_owned();
+            let args = ids.iter().fold(args, |args, (id, name)| args.replace(id, name));
+            format!("{} {args}", topic.map_or("?", |(_, name)| name))
         }
-        mesh.subscribe(hears, subscribe(2, "wamp.session.on_leave"));
-        let add = |mesh: &mut Mesh, args| ask(mesh, dies, "wamp.session.add_testament", args);
-        for args in [
-            r#"["com.will",[1]]"#,
-            r#"["com.will",[2],{},{},"detached"]"#,
-            r#"["com.will",[3],null,null,"destroyed"]"#,
-            r#"["com.will",[4],{},{"eligible_authrole":["nobody"],"acknowledge":true}]"#,
-        ] {
-            assert!(add(&mut mesh, args).starts_with("RESULT 1 ["));
-        }
-        assert_eq!(
-            add(&mut mesh, r#"["wamp.x",[]]"#),
-            "ERROR Call 1 wamp.error.invalid_uri"
-        );
-        mesh.lose(dies);
-        let heard = mesh.heard(hears);
-        assert_eq!(heard[..3], ["EVENT [2]", "EVENT [1]", "EVENT [3]"]);
-        assert!(heard.len() == 4 && heard[3].contains("somebody"), "{heard:?}");
+        other => panic!("no EVENT: {other:?}"),
     });
+    events.collect()
+}
+
+fn listen(mesh: &mut Mesh, who: Who, about: &'static str) -> Vec<(u64, &'static str)> {
+    let topics: &[(&str, &str)] = match about {
+        "registration" => &[
+            ("wamp.registration.on_create", "create"),
+            ("wamp.registration.on_register", "register"),
+            ("wamp.registration.on_unregister", "unregister"),
+            ("wamp.registration.on_delete", "delete"),
+        ],
+        _ => &[
+            ("wamp.subscription.on_create", "create"),
+            ("wamp.subscription.on_subscribe", "subscribe"),
+            ("wamp.subscription.on_unsubscribe", "unsubscribe"),
+            ("wamp.subscription.on_delete", "delete"),
+        ],
+    };
+    let listen = topics
+        .iter()
+        .map(|(topic, name)| (mesh.subscribe(who, subscribe(1, topic)).0, *name));
+    listen.collect()
 }
 
 #[test]
-fn tm_005_tm_010_testaments_are_flushed_by_scope_and_survive_a_kill_but_not_kill_all() {
+fn mr_001_to_mr_006_registrations_are_told_in_order() {
     everywhere(|mut mesh| {
         let (hears, one, two) = (mesh.join(), mesh.join(), mesh.join());
-        mesh.subscribe(hears, subscribe(1, "com.will"));
-        for dies in [one, two] {
-            for args in [r#"["com.will",[1]]"#, r#"["com.will",[2],{},{},"detached"]"#] {
-                ask(&mut mesh, dies, "wamp.session.add_testament", args);
-            }
-        }
-        let flushed = ask(&mut mesh, one, "wamp.session.flush_testaments", r#"["detached"]"#);
-        assert_eq!(flushed, "RESULT 1 [1]");
-        let id = mesh.id(one);
-        mesh.say(hears, call(1, "wamp.session.kill", &format!("[{id}]")));
-        let mut heard = mesh.heard(hears);
-        heard.sort_unstable();
-        assert_eq!(heard, ["EVENT [1]", "RESULT 1"]);
-        assert_eq!(
-            ask(&mut mesh, hears, "wamp.session.kill_all", "[]"),
-            "RESULT 1 [1]"
+        let topics = listen(&mut mesh, hears, "registration");
+        let id = mesh.register(one, register_shared(1, "com.x", InvokePolicy::First));
+        mesh.register(two, register_shared(1, "com.x", InvokePolicy::First));
+        mesh.register(two, register_shared(2, "com.x", InvokePolicy::First));
+        let details = format!(
+            "{{\"created\":\"1970-01-01T00:00:00.000000Z\",\"id\":{id},\"invoke\":\"first\",\
+             \"match\":\"exact\",\"uri\":\"com.x\"}}"
         );
+        let expected = [
+            format!("create [#1,{details}]"),
+            format!("register [#1,{id}]"),
+            format!("register [#2,{id}]"),
+        ];
+        assert_eq!(told(&mut mesh, hears, &topics), expected);
+        mesh.say(one, unregister(3, id));
+        mesh.lose(two);
+        let expected = [
+            format!("unregister [#1,{id}]"),
+            format!("unregister [#2,{id}]"),
+            format!("delete [#2,{id}]"),
+        ];
+        assert_eq!(told(&mut mesh, hears, &topics), expected);
     });
 }
 
 #[test]
-fn testaments_are_limited() {
-    let mut mesh = Mesh::with(1, |config| {
-        config.limits.testaments = 2;
-        config.limits.testament_bytes = 64;
+fn mr_007_to_mr_011_registrations_are_looked_up() {
+    everywhere(|mut mesh| {
+        let (asks, one, two) = (mesh.join(), mesh.join(), mesh.join());
+        let id = mesh.register(one, register_shared(1, "com.x", InvokePolicy::Last));
+        mesh.register(two, register_shared(1, "com.x", InvokePolicy::Last));
+        let prefix = mesh.register(
+            two,
+            register_with(2, "com", |options| {
+                options.match_policy = Some(MatchPolicy::Prefix);
+            }),
+        );
+        let mut asked = |procedure, args: &str| ask(&mut mesh, asks, procedure, args);
+        assert_eq!(
+            asked("wamp.registration.list", "[]"),
+            format!("RESULT 1 [{{\"exact\":[{id}],\"prefix\":[{prefix}],\"wildcard\":[]}}]")
+        );
+        assert_eq!(
+            asked("wamp.registration.lookup", r#"["com.x"]"#),
+            format!("RESULT 1 [{id}]")
+        );
+        assert_eq!(
+            asked("wamp.registration.lookup", r#"["com",{"match":"prefix"}]"#),
+            format!("RESULT 1 [{prefix}]")
+        );
+        assert_eq!(asked("wamp.registration.lookup", r#"["com"]"#), "RESULT 1 [null]");
+        assert_eq!(
+            asked("wamp.registration.match", r#"["com.x"]"#),
+            format!("RESULT 1 [{id}]")
+        );
+        assert_eq!(
+            asked("wamp.registration.match", r#"["com.y"]"#),
+            format!("RESULT 1 [{prefix}]")
+        );
+        assert_eq!(asked("wamp.registration.match", r#"["org"]"#), "RESULT 1 [null]");
+        assert!(asked("wamp.registration.get", &format!("[{id}]")).contains("\"invoke\":\"last\""));
+        assert_eq!(
+            asked("wamp.registration.count_callees", &format!("[{id}]")),
+            "RESULT 1 [2]"
+        );
+        let (first, second) = (mesh.id(one), mesh.id(two));
+        assert_eq!(
+            ask(
+                &mut mesh,
+                asks,
+                "wamp.registration.list_callees",
+                &format!("[{id}]")
+            ),
+            format!("RESULT 1 [[{first},{second}]]")
+        );
+        for procedure in ["wamp.registration.get", "wamp.registration.list_callees"] {
+            assert_eq!(
+                ask(&mut mesh, asks, procedure, "[1]"),
+                "ERROR Call 1 wamp.error.no_such_registration"
+            );
+        }
     });
-    let who = mesh.join();
-    let long = format!(r#"["com.will",["{}"]]"#, "x".repeat(64));
-    let add = |mesh: &mut Mesh, args: &str| ask(mesh, who, "wamp.session.add_testament", args);
-    assert_eq!(
-        add(&mut mesh, &long),
-        "ERROR Call 1 crosspoint.error.limit_exceeded"
-    );
-    for _ in 0..2 {
-        assert!(add(&mut mesh, r#"["com.will",[1]]"#).starts_with("RESULT"));
-    }
-    assert_eq!(
-        add(&mut mesh, r#"["com.will",[1]]"#),
-        "ERROR Call 1 crosspoint.error.limit_exceeded"
-    );
-    assert_eq!(
-        ask(&mut mesh, who, "wamp.session.flush_testaments", "[]"),
-        "RESULT 1 [2]"
-    );
-    assert!(add(&mut mesh, r#"["com.will",[1]]"#).starts_with("RESULT"));
+}
+
+#[test]
+fn rv_003_rv_004_a_registration_is_taken_from_one_callee() {
+    everywhere(|mut mesh| {
+        let (asks, one, two) = (mesh.join(), mesh.join(), mesh.join());
+        let id = mesh.register(one, register_shared(1, "com.x", InvokePolicy::First));
+        mesh.register(two, register_shared(1, "com.x", InvokePolicy::First));
+        let remove = |mesh: &mut Mesh, who| {
+            let session = mesh.id(who);
+            ask(
+                mesh,
+                asks,
+                "wamp.registration.remove_callee",
+                &format!("[{id},{session}]"),
+            )
+        };
+        assert_eq!(remove(&mut mesh, asks), "ERROR Call 1 wamp.error.no_such_session");
+        assert_eq!(remove(&mut mesh, one), "RESULT 1");
+        mesh.say(asks, call(2, "com.x", "[]"));
+        assert_eq!(mesh.heard(two), ["INVOCATION 1 []"]);
+        assert_eq!(remove(&mut mesh, two), "RESULT 1");
+        assert_eq!(
+            remove(&mut mesh, two),
+            "ERROR Call 1 wamp.error.no_such_registration"
+        );
+        mesh.say(asks, call(3, "com.x", "[]"));
+        assert_eq!(mesh.heard(asks), ["ERROR Call 3 wamp.error.no_such_procedure"]);
+    });
+}
+
+#[test]
+fn mb_001_to_mb_003_mb_008_subscriptions_are_told_in_order() {
+    everywhere(|mut mesh| {
+        let (hears, one, two) = (mesh.join(), mesh.join(), mesh.join());
+        let topics = listen(&mut mesh, hears, "subscription");
+        let id = mesh.subscribe(one, subscribe(1, "com.x"));
+        mesh.subscribe(two, subscribe(1, "com.x"));
+        mesh.subscribe(two, subscribe(2, "com.x"));
+        let details = format!(
+            "{{\"created\":\"1970-01-01T00:00:00.000000Z\",\"id\":{id},\"match\":\"exact\",\"uri\":\"com.x\"}}"
+        );
+        let expected = [
+            format!("create [#1,{details}]"),
+            format!("subscribe [#1,{id}]"),
+            format!("subscribe [#2,{id}]"),
+        ];
+        assert_eq!(told(&mut mesh, hears, &topics), expected);
+        mesh.say(one, unsubscribe(3, id));
+        mesh.lose(two);
+        let expected = [
+            format!("unsubscribe [#1,{id}]"),
+            format!("unsubscribe [#2,{id}]"),
+            format!("delete [#2,{id}]"),
+        ];
+        assert_eq!(told(&mut mesh, hears, &topics), expected);
+    });
+}
+
+#[test]
+fn mb_004_to_mb_007_subscriptions_are_looked_up() {
+    everywhere(|mut mesh| {
+        let (asks, one, two) = (mesh.join(), mesh.join(), mesh.join());
+        let exact = mesh.subscribe(one, subscribe(1, "com.x"));
+        mesh.subscribe(two, subscribe(1, "com.x"));
+        let prefix = mesh.subscribe(two, subscribe_by(2, MatchPolicy::Prefix, "com"));
+        let hidden = mesh.subscribe(two, subscribe(3, "wamp.x"));
+        let mut asked = |procedure, args: &str| ask(&mut mesh, asks, procedure, args);
+        assert_eq!(
+            asked("wamp.subscription.list", "[]"),
+            format!("RESULT 1 [{{\"exact\":[{exact}],\"prefix\":[{prefix}],\"wildcard\":[]}}]")
+        );
+        assert_eq!(
+            asked("wamp.subscription.lookup", r#"["com.x"]"#),
+            format!("RESULT 1 [{exact}]")
+        );
+        assert_eq!(asked("wamp.subscription.lookup", r#"["com"]"#), "RESULT 1 [null]");
+        let both = format!("RESULT 1 [[{},{}]]", exact.min(prefix), exact.max(prefix));
+        assert_eq!(asked("wamp.subscription.match", r#"["com.x"]"#), both);
+        assert_eq!(
+            asked("wamp.subscription.match", r#"["com.y"]"#),
+            format!("RESULT 1 [[{prefix}]]")
+        );
+        assert_eq!(asked("wamp.subscription.match", r#"["org"]"#), "RESULT 1 [null]");
+        assert!(asked("wamp.subscription.get", &format!("[{prefix}]")).contains("\"match\":\"prefix\""));
+        assert_eq!(
+            asked("wamp.subscription.count_subscribers", &format!("[{exact}]")),
+            "RESULT 1 [2]"
+        );
+        for id in [hidden.0, 1] {
+            for procedure in ["wamp.subscription.get", "wamp.subscription.list_subscribers"] {
+                assert_eq!(
+                    asked(procedure, &format!("[{id}]")),
+                    "ERROR Call 1 wamp.error.no_such_subscription"
+                );
+            }
+        }
+        let subscribers = sorted(vec![mesh.id(one), mesh.id(two)]);
+        let args = format!("[{exact}]");
+        assert_eq!(
+            ask(&mut mesh, asks, "wamp.subscription.list_subscribers", &args),
+            subscribers
+        );
+    });
 }

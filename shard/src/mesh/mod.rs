@@ -205,6 +205,7 @@ fn cost(message: &PeerMessage) -> usize {
         PeerMessage::FindRetained(_)
         | PeerMessage::Subscribe { .. }
         | PeerMessage::Unsubscribe { .. }
+        | PeerMessage::Subscriber { .. }
         | PeerMessage::Interest(_)
         | PeerMessage::Register(_)
         | PeerMessage::Unregister { .. }

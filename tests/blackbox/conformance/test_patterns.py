@@ -260,3 +260,20 @@ def test_PR_015_empty_prefix(wamp: Peers) -> None:
     callee.reply(invocation, [2])
     caller.result(request, [2])
     callee.unregister(registration)
+
+
+def test_PP_014_everything(wamp: Peers) -> None:
+    """The empty prefix receives application and meta events, where all of them may be subscribed to."""
+    session, publisher = wamp.join(), wamp.join()
+    subscription = session.subscribe("", match="prefix")
+    publisher.publish(wamp.uri("topic"), ["news"])
+    joined = wamp.join()
+    missing = {wamp.uri("topic"), "wamp.session.on_join"}
+    while missing:  # sessions of other tests come and go
+        event = session.event(subscription)
+        topic, args = event[3]["topic"], [*event[4:], []][0]
+        if topic != "wamp.session.on_join" or args[0]["session"] == joined.id:
+            missing.discard(topic)
+    limited = wamp.join(identity="limited")
+    request = limited.request(m.SUBSCRIBE, {"match": "prefix"}, "")
+    limited.expect_error(m.SUBSCRIBE, request, "wamp.error.not_authorized")

@@ -2,6 +2,7 @@
 
 import pytest
 from harness import messages as m
+from harness.meta import ask
 from harness.peers import Peers, eventually
 from harness.session import ANY
 
@@ -176,7 +177,7 @@ def test_SE_024_next_session_on_the_same_transport(wamp: Peers) -> None:
 
 
 def test_SE_025_realms_are_separate(wamp: Peers) -> None:
-    """Sessions of two realms see neither each other's events nor each other's procedures."""
+    """Sessions of two realms see neither each other's events, nor each other's procedures, nor are they counted."""
     here, there, publisher = wamp.join("realm1"), wamp.join("realm2"), wamp.join("realm1")
     topic = wamp.uri("topic")
     subscription = here.subscribe(topic)
@@ -186,6 +187,8 @@ def test_SE_025_realms_are_separate(wamp: Peers) -> None:
     here.event(subscription, ["here"])
     assert here.no_such_procedure(wamp.uri("procedure"))
     there.barrier()
+    ids = ask(here, "wamp.session.list")
+    assert here.id in ids and there.id not in ids
 
 
 def test_GB_001_goodbye_is_answered(wamp: Peers) -> None:
@@ -252,4 +255,5 @@ def test_GB_012_connection_reset(wamp: Peers) -> None:
     session.subscribe(wamp.uri("topic"))
     session.transport.reset()
     eventually(lambda: other.no_such_procedure(wamp.uri("procedure")))
+    eventually(lambda: ask(other, "wamp.subscription.lookup", wamp.uri("topic")) is None)
     other.register(wamp.uri("procedure"))

@@ -13,6 +13,7 @@ IDENTITIES: dict[str, tuple[str, str | None]] = {
     "limited": ("limited", "limited"),
     "disclosed": ("disclosed", "disclosed"),
     "trusting": ("trusting", "trusting"),
+    "testator": ("testator", "testator"),
 }
 
 EVERYTHING = {"call": True, "register": True, "publish": True, "subscribe": True}
@@ -54,6 +55,7 @@ def roles() -> list[dict]:
         {"name": "limited", "permissions": LIMITED},
         {"name": "disclosed", "permissions": [disclosed]},
         {"name": "trusting", "permissions": TRUSTING},
+        {"name": "testator", "permissions": [permission("open."), permission("wamp.")]},
     ]
 
 
@@ -146,6 +148,8 @@ def conformance(ports: list[int]) -> dict:
         realm("nodisclose", allow_disclose=False),
         realm("strict_uris", uri_check="strict"),
         {**realm("queued", call_timeout=2000), "store": {"type": "memory", "call-queue": [QUEUE]}},
+        realm("meta"),
+        realm("nometa", enable_meta_api=False),
     ]
     return node(realms, transports)
 

@@ -1,0 +1,49 @@
+"""What tests of the meta API share: calls with one result, and meta events with their topics."""
+
+from typing import Any
+
+from . import messages as m
+from .peers import Peers
+from .session import Session
+
+NO_SUCH_SESSION = "wamp.error.no_such_session"
+INVALID_ARGUMENT = "wamp.error.invalid_argument"
+
+
+def ask(session: Session, procedure: str, *args: Any, **kwargs: Any) -> Any:
+    """Calls a meta procedure; its only result, or None where it has none."""
+    request = session.call(procedure, list(args), kwargs)
+    result = session.result(request)
+    assert len(result) <= 4 and len(result[3:] and result[3]) <= 1, result
+    return result[3][0] if len(result) > 3 else None
+
+
+def refused(session: Session, error: str, procedure: str, *args: Any, **kwargs: Any) -> None:
+    """A call of a meta procedure fails with this error."""
+    request = session.call(procedure, list(args), kwargs)
+    session.expect_error(m.CALL, request, error)
+
+
+class Watcher:
+    """A session that subscribes to meta events and keeps them in the order of arrival."""
+
+    def __init__(self, wamp: Peers, *topics: str, realm: str = "realm1") -> None:
+        self.session = wamp.join(realm)
+        self.topics = {self.session.subscribe(topic): topic for topic in topics}
+
+    def next(self) -> tuple[str, list]:
+        """The next meta event: the last part of its topic, and its arguments."""
+        event = self.session.event()
+        assert "publisher" not in event[3], event
+        return self.topics[event[1]].rsplit(".", 1)[1], event[4]
+
+    def about(self, subject: int) -> tuple[str, list]:
+        """The next meta event whose arguments name this id: other tests' sessions may still come and go."""
+        while True:
+            name, args = self.next()
+            if subject in args or any(isinstance(arg, dict) and subject in arg.values() for arg in args):
+                return name, args
+
+    def is_silent(self) -> None:
+        """Nothing has arrived."""
+        self.session.barrier()
