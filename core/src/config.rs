@@ -66,6 +66,23 @@ pub struct RealmConfig {
     pub retention: Retention,
     /// How long calls take, and which of them wait.
     pub calls: CallRules,
+    /// Topics and patterns of which past events are kept; each is there once.
+    pub histories: Vec<History>,
+}
+
+/// A topic or pattern of which past events are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// The topic or pattern.
+    pub uri: String,
+    /// How it is compared.
+    pub match_policy: MatchPolicy,
+    /// Most events.
+    pub events: usize,
+    /// Most bytes of all events.
+    pub bytes: usize,
+    /// How long events are kept; `None` means until there are too many.
+    pub max_age: Option<Duration>,
 }
 
 /// What a realm says about its calls.
@@ -114,6 +131,7 @@ impl RealmConfig {
             enable_meta_api: true,
             retention: Retention::default(),
             calls: CallRules::default(),
+            histories: Vec::new(),
         }
     }
 }

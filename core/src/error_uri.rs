@@ -3,6 +3,8 @@
 
 pub const CANCELED: &str = "wamp.error.canceled";
 pub const DISCLOSE_ME_DISALLOWED: &str = "wamp.error.option_disallowed.disclose_me";
+/// Crossbar.io's, for a subscription whose events are not kept.
+pub const HISTORY_UNAVAILABLE: &str = "wamp.error.history_unavailable";
 pub const INVALID_ARGUMENT: &str = "wamp.error.invalid_argument";
 /// The callee lacks what a call needs.
 pub const FEATURE_NOT_SUPPORTED: &str = "wamp.error.feature_not_supported";

@@ -94,6 +94,7 @@ impl ClientFeatures {
 
 /// What the broker of this router can do.
 pub const BROKER_FEATURES: &[&str] = &[
+    "event_history",
     "event_retention",
     "pattern_based_subscription",
     "payload_encryption_cryptobox",
@@ -133,7 +134,7 @@ pub fn router_roles(meta_api: bool) -> Dict {
     let role = |names: &[&'static str]| {
         let features = names
             .iter()
-            .filter(|name| meta_api || !name.ends_with("_meta_api"))
+            .filter(|name| meta_api || !(name.ends_with("_meta_api") || **name == "event_history"))
             .map(|name| ((*name).into(), Value::Bool(true)))
             .collect();
         Dict::new().with("features", Dict(features))

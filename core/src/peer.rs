@@ -75,6 +75,8 @@ pub enum PeerMessage {
     Interest(Interest),
     /// To the topic's owner: a publication to be retained.
     Retain(Box<Retain>),
+    /// To an owner of histories: a publication to be kept.
+    Record(Arc<Publication>),
     /// To a topic's owner, or to all for patterns: a new subscriber wants retained events.
     FindRetained(Box<FindRetained>),
     /// To the shard that waits for `token`: the retained events that were found.

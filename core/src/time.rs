@@ -34,6 +34,15 @@ impl UnixTime {
         Self(self.0.saturating_add_unsigned(time.0 / 1000))
     }
 
+    /// This moment and `span` earlier.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub_unsigned(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)),
+        )
+    }
+
     /// `2014-06-22T16:36:25.448000Z`: RFC 3339, and so ISO 8601, in UTC with microseconds. Moments beyond the
     /// year 9999 are written as its end.
     #[must_use]

@@ -16,6 +16,8 @@ pub(crate) enum Timer {
     Call(CallKey),
     /// Retained events of a realm that expire.
     Retained(RealmId),
+    /// Past events of a realm that grow too old.
+    Histories(RealmId),
 }
 
 /// All deadlines of one shard.

@@ -135,6 +135,7 @@ fn realm_config(realm: &config::Realm, hash: [u64; 4]) -> core::RealmConfig {
         retention: realm.retention.clone(),
         calls: realm.calls.clone(),
         enable_meta_api: realm.enable_meta_api,
+        histories: realm.histories.clone(),
     }
 }
 

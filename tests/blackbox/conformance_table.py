@@ -24,6 +24,7 @@ GROUPS = {
     "PI": "Who published",
     "PP": "Pattern subscriptions",
     "ER": "Retained events",
+    "EH": "Event history",
     "RE": "Registering procedures",
     "CA": "Calls",
     "PR": "Pattern registrations",

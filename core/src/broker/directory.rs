@@ -25,6 +25,14 @@ pub(crate) struct Owned {
     /// When it got its first subscriber.
     pub(crate) created: Time,
     shards: ShardSet,
+    /// Whether it stays although nobody subscribes to it.
+    is_kept: bool,
+}
+
+impl Owned {
+    fn is_idle(&self) -> bool {
+        self.shards.is_empty()
+    }
 }
 
 impl Directory {
@@ -35,8 +43,33 @@ impl Directory {
         }
     }
 
+    /// Entries that are not there from the start.
     pub(super) fn len(&self) -> usize {
-        self.keys.len() + self.moved.len()
+        let all = || self.keys.values().flatten();
+        let is_idle = |id: &SubscriptionId| all().any(|owned| owned.id == *id && owned.is_idle());
+        let moved = self.moved.keys().filter(|id| !is_idle(id)).count();
+        self.iter().count() + moved
+    }
+
+    /// Gives `key` an id that it keeps as long as the router runs.
+    pub(super) fn reserve(&mut self, hasher: &KeyHasher, key: Key, hash: u64) {
+        let id = self.take_id(hasher, hash);
+        self.keys.entry(hash).or_default().push(Owned {
+            key,
+            id,
+            created: Time::default(),
+            shards: ShardSet::EMPTY,
+            is_kept: true,
+        });
+    }
+
+    /// A new id for a key of this hash.
+    fn take_id(&mut self, hasher: &KeyHasher, hash: u64) -> SubscriptionId {
+        let id = hasher.free_id(hash, |id| self.is_taken(id));
+        if id != hash {
+            self.moved.insert(SubscriptionId(id), hash);
+        }
+        SubscriptionId(id)
     }
 
     /// Adds `shard` to those with subscribers to `key`. Answers the key's id, and whether it is the first.
@@ -52,23 +85,25 @@ impl Directory {
             .get_mut(&hash)
             .and_then(|keys| keys.iter_mut().find(|owned| owned.key == *key))
         {
+            let is_first = owned.is_idle();
+            if is_first {
+                owned.created = now;
+            }
             owned.shards.insert(shard);
-            return (owned.id, false);
+            return (owned.id, is_first);
         }
-        let id = hasher.free_id(hash, |id| self.is_taken(id));
-        if id != hash {
-            self.moved.insert(SubscriptionId(id), hash);
-        }
+        let id = self.take_id(hasher, hash);
         let mut shards = ShardSet::EMPTY;
         shards.insert(shard);
         let owned = Owned {
             key: key.clone(),
-            id: SubscriptionId(id),
+            id,
             created: now,
             shards,
+            is_kept: false,
         };
         self.keys.entry(hash).or_default().push(owned);
-        (SubscriptionId(id), true)
+        (id, true)
     }
 
     /// Takes `shard` out of those with subscribers to `key`. Answers the key's id if it was the last.
@@ -79,6 +114,9 @@ impl Directory {
         if !keys[place].shards.is_empty() {
             return None;
         }
+        if keys[place].is_kept {
+            return Some(keys[place].id);
+        }
         let gone = keys.swap_remove(place);
         self.moved.remove(&gone.id);
         if keys.is_empty() {
@@ -87,9 +125,9 @@ impl Directory {
         Some(gone.id)
     }
 
-    /// All keys.
+    /// All keys with subscribers.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Owned> {
-        self.keys.values().flatten()
+        self.keys.values().flatten().filter(|owned| !owned.is_idle())
     }
 
     /// What is known of a key.

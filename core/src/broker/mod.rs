@@ -11,7 +11,9 @@
 mod detached;
 mod directory;
 mod filter;
+pub(crate) mod history;
 mod kept;
+mod log;
 mod publish;
 mod retain;
 mod subscribe;
@@ -21,10 +23,12 @@ use smallvec::SmallVec;
 
 use self::directory::Directory;
 pub(crate) use self::directory::Owned;
+use self::history::Histories;
 use self::retain::Retaining;
 pub(crate) use self::retain::retain_for;
-use crate::config::Retention;
-use crate::ids::{ConnKey, RequestId, SessionId, ShardSet, SubscriptionId};
+use crate::config::RealmConfig;
+use crate::ids::{ConnKey, RealmId, RequestId, SessionId, ShardId, ShardSet, SubscriptionId};
+use crate::key_hash::KeyHasher;
 use crate::options::MatchPolicy;
 use crate::pattern::PatternMap;
 use crate::peer::Key;
@@ -46,6 +50,8 @@ pub(crate) struct Broker {
     directory: Directory,
     /// Events of this shard's topics that are kept for later subscribers, and subscribers here that wait for some.
     retaining: Retaining,
+    /// Past events, where the realm keeps some.
+    histories: Option<Box<Histories>>,
 }
 
 /// A subscription of this shard's sessions.
@@ -94,15 +100,22 @@ struct Waiting {
 }
 
 impl Broker {
-    pub(crate) fn new(hasher: &RandomState, retention: &Retention, shards: u16) -> Self {
+    pub(crate) fn new(
+        hasher: &RandomState,
+        keys: &KeyHasher,
+        (me, shards): (ShardId, u16),
+        (id, realm): (RealmId, &RealmConfig),
+    ) -> Self {
+        let mut directory = Directory::new(hasher);
         Self {
             local: PatternMap::new(hasher.clone()),
             subscriptions: Table::default(),
             by_id: HashMap::with_hasher(hasher.clone()),
             interest: HashMap::with_hasher(hasher.clone()),
             pattern_interest: PatternMap::new(hasher.clone()),
-            directory: Directory::new(hasher),
-            retaining: Retaining::new(hasher, retention, shards),
+            retaining: Retaining::new(hasher, &realm.retention, shards),
+            histories: Histories::new(&realm.histories, (me, id), (keys, &mut directory), hasher),
+            directory,
         }
     }
 

@@ -123,13 +123,18 @@ impl Router {
     ) {
         self.deliver(&publication, exclude.map(|(conn, _)| conn), fx);
         let shards = self.interested_elsewhere(&publication);
-        if shards.is_empty() && retain_for.is_none() {
+        let histories = &self.realms[publication.realm.0 as usize].broker.histories;
+        let owners = histories
+            .as_ref()
+            .map_or(ShardSet::EMPTY, |histories| histories.owners(&publication));
+        if shards.is_empty() && owners.is_empty() && retain_for.is_none() {
             return;
         }
         let publication = Arc::new(publication);
         for shard in shards.iter() {
             self.post(shard, PeerMessage::Publication(Arc::clone(&publication)), fx);
         }
+        self.record(&publication, owners, fx);
         if let Some(expires) = retain_for {
             self.retain(publication, exclude.map(|(_, session)| session), expires, fx);
         }

@@ -20,7 +20,7 @@ mod testament;
 
 use std::sync::Arc;
 
-pub(crate) use self::arguments::MetaCall;
+pub(crate) use self::arguments::{MetaCall, expected};
 pub(crate) use self::events::{MetaEvent, MetaTopics};
 pub use self::question::{Answer, Kill, Query, Question, Victims};
 pub(crate) use self::question::{Gathering, Whom};
@@ -55,6 +55,7 @@ pub(crate) fn procedure(name: &str) -> Option<Procedure> {
         "session.kill_by_authid" => Router::session_kill_by_authid,
         "session.kill_by_authrole" => Router::session_kill_by_authrole,
         "session.kill_all" => Router::session_kill_all,
+        "subscription.get_events" => Router::subscription_get_events,
         "session.add_testament" => Router::add_testament,
         "session.flush_testaments" => Router::flush_testaments,
         "registration.list" => Router::registration_list,
@@ -145,6 +146,7 @@ impl Router {
             Query::SessionCount { authroles } => self.count_sessions(realm, authroles.as_deref()),
             Query::SessionList { authroles } => self.list_sessions(realm, authroles.as_deref()),
             Query::Session(id) => self.tell_session(realm, *id),
+            Query::Events(query) => self.find_events(realm, query),
             Query::Kill(kill) => self.kill_sessions(realm, kill, fx),
             Query::Registration(id) => self.tell_registration(realm, *id),
             Query::Callees(id) => self.list_callees(realm, *id),

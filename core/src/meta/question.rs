@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 
 use super::{MetaCall, Step};
+use crate::broker::history::EventQuery;
 use crate::effect::Effects;
 use crate::ids::{RealmId, RegistrationId, RequestId, SessionId, SessionRef, ShardId, SubscriptionId};
 use crate::options::MatchPolicy;
@@ -67,6 +68,8 @@ pub enum Query {
     Subscribers(SubscriptionId),
     /// How many sessions are subscribed.
     SubscriberCount(SubscriptionId),
+    /// Past events.
+    Events(Box<EventQuery>),
 }
 
 /// See [`Query::Kill`].
@@ -109,6 +112,15 @@ pub enum Answer {
     ByPolicy([Vec<u64>; 3]),
     /// Details of one thing.
     Details(Dict),
+    /// Past events.
+    Events {
+        /// One dictionary each.
+        events: Vec<Value>,
+        /// Bytes of all, about.
+        bytes: usize,
+    },
+    /// It is not to be had, for this reason: an error URI.
+    Refused(&'static str),
 }
 
 impl Answer {
@@ -135,7 +147,8 @@ impl Answer {
     #[must_use]
     pub fn cost(&self) -> usize {
         match self {
-            Self::Nothing | Self::Count(_) | Self::Details(_) => 0,
+            Self::Nothing | Self::Count(_) | Self::Details(_) | Self::Refused(_) => 0,
+            Self::Events { bytes, .. } => *bytes,
             Self::Ids(ids) => size_of_val(&ids[..]),
             Self::ByPolicy(lists) => lists.iter().map(|ids| size_of_val(&ids[..])).sum(),
         }
@@ -146,7 +159,7 @@ impl Answer {
         match self {
             Self::Count(count) => vec![count.into()],
             Self::Ids(ids) => vec![(ids.len() as u64).into()],
-            Self::Nothing | Self::ByPolicy(_) | Self::Details(_) => vec![0.into()],
+            _ => vec![0.into()],
         }
     }
 
@@ -170,16 +183,25 @@ impl Answer {
     pub(super) fn ids(self) -> Vec<Value> {
         let ids = match self {
             Self::Ids(ids) => ids,
-            Self::Nothing | Self::Count(_) | Self::ByPolicy(_) | Self::Details(_) => Vec::new(),
+            _ => Vec::new(),
         };
         vec![list(ids)]
+    }
+
+    /// One result for each event.
+    pub(crate) fn events(self) -> Result<Vec<Value>, Refusal> {
+        match self {
+            Self::Events { events, .. } => Ok(events),
+            Self::Refused(error) => Err(Refusal::new(error, "")),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// The ids of each policy, in their order.
     pub(super) fn by_policy(self) -> Vec<Value> {
         let lists = match self {
             Self::ByPolicy(lists) => lists,
-            Self::Nothing | Self::Count(_) | Self::Ids(_) | Self::Details(_) => Default::default(),
+            _ => Default::default(),
         };
         let mut dict = Dict::new();
         let policies = [MatchPolicy::Exact, MatchPolicy::Prefix, MatchPolicy::Wildcard];

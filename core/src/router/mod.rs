@@ -123,14 +123,14 @@ impl Router {
         let mut rng = fastrand::Rng::with_seed(seed);
         let hasher = RandomState::with_seeds(rng.u64(..), rng.u64(..), rng.u64(..), rng.u64(..));
         let next_session = rng.u64(..);
-        let realm = |realm: &RealmConfig| {
+        let realm = |(id, realm): (usize, &RealmConfig)| {
             let keys = KeyHasher::new(config.key, &realm.name, config.id_bits, shards);
             Realm {
                 uris: UriRules {
                     check: realm.uri_check,
                     len_max: config.limits.uri_bytes,
                 },
-                broker: Broker::new(&hasher, &realm.retention, shards),
+                broker: Broker::new(&hasher, &keys, (me, shards), (RealmId(id as u32), realm)),
                 dealer: Dealer::new(&hasher),
                 sessions: vec![0; realm.roles.len()],
                 meta: realm.enable_meta_api.then(|| Box::new(MetaTopics::new(&keys))),
@@ -141,7 +141,7 @@ impl Router {
         Self {
             me,
             shards,
-            realms: config.realms.iter().map(realm).collect(),
+            realms: config.realms.iter().enumerate().map(realm).collect(),
             conns: Conns::default(),
             calls: Calls::default(),
             timers: Timers::default(),
@@ -222,6 +222,7 @@ impl Router {
                 Timer::Conn(conn) => self.conn_timeout(conn, fx),
                 Timer::Call(call) => self.call_timeout(call, fx),
                 Timer::Retained(realm) => self.expire_retained(realm),
+                Timer::Histories(realm) => self.expire_histories(realm),
             }
         }
         self.deliver_loopback(fx);
@@ -330,6 +331,7 @@ impl Router {
                 joined,
             } => self.tell_subscriber(realm, subscription, (session, joined), fx),
             PeerMessage::Interest(interest) => self.learn_interest(interest, fx),
+            PeerMessage::Record(publication) => self.own_record(&publication),
             PeerMessage::Retain(retain) => self.own_retain(&retain),
             PeerMessage::FindRetained(asked) => self.find_retained(*asked, fx),
             PeerMessage::Retained { realm, token, events } => self.retained(realm, token, events, fx),

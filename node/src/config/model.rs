@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crosspoint_codec::frame::websocket::deflate::Compression;
-use crosspoint_core::config::{CallRules, Retention};
+use crosspoint_core::config::{CallRules, History, Retention};
 use crosspoint_core::options::MatchPolicy;
 use crosspoint_core::payload::Format;
 
@@ -125,6 +125,8 @@ pub struct Realm {
     pub calls: CallRules,
     /// Whether there are meta procedures and meta events.
     pub enable_meta_api: bool,
+    /// The topics and patterns of which past events are kept; each is there once.
+    pub histories: Vec<History>,
 }
 
 /// How strictly the URIs in messages are checked.

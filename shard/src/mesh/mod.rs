@@ -191,7 +191,7 @@ fn cost(message: &PeerMessage) -> usize {
     /// The message itself, URIs, options: rounded up, since counting them exactly would cost more than they do.
     const FIXED: usize = 256;
     let payload = match message {
-        PeerMessage::Publication(publication) => publication.payload.len(),
+        PeerMessage::Publication(publication) | PeerMessage::Record(publication) => publication.payload.len(),
         PeerMessage::Invoke(invoke) | PeerMessage::Bounce(invoke) | PeerMessage::Unavailable(invoke) => {
             invoke.payload.len()
         }

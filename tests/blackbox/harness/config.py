@@ -14,6 +14,7 @@ IDENTITIES: dict[str, tuple[str, str | None]] = {
     "disclosed": ("disclosed", "disclosed"),
     "trusting": ("trusting", "trusting"),
     "testator": ("testator", "testator"),
+    "historian": ("historian", "historian"),
 }
 
 EVERYTHING = {"call": True, "register": True, "publish": True, "subscribe": True}
@@ -46,6 +47,18 @@ TRUSTING = [
 ]
 
 
+STORE = {
+    "type": "memory",
+    "limit": 1000,
+    "event-history": [
+        {"uri": "history.", "match": "prefix"},
+        {"uri": "history.", "match": "wildcard"},
+        {"uri": "history.exact"},
+        {"uri": "quiet..", "match": "wildcard"},
+    ],
+}
+
+
 def roles() -> list[dict]:
     """The roles of every realm of the conformance tests."""
     everything = [{"name": name, "permissions": [permission("")]} for name in ("anonymous", "frontend", "backend")]
@@ -56,6 +69,7 @@ def roles() -> list[dict]:
         {"name": "disclosed", "permissions": [disclosed]},
         {"name": "trusting", "permissions": TRUSTING},
         {"name": "testator", "permissions": [permission("open."), permission("wamp.")]},
+        {"name": "historian", "permissions": [permission("wamp.", call=True)]},
     ]
 
 
@@ -142,7 +156,7 @@ def conformance(ports: list[int]) -> dict:
     small = websocket(max_message_size=SMALL_LIMIT, batched=True, compression=DEFLATE), rawsocket(max_message_size=SMALL_LIMIT)
     transports.append(universal(ports[-1], {"ws": small[0]}, small[1]))
     realms = [
-        realm("realm1"),
+        realm("realm1") | {"store": STORE},
         realm("realm2"),
         realm("strict", strict_request_ids=True),
         realm("nodisclose", allow_disclose=False),

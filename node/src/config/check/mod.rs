@@ -10,6 +10,7 @@ mod endpoint;
 mod longpoll;
 mod realm;
 mod section;
+mod store;
 mod transport;
 mod web;
 mod websocket;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crosspoint_core::config::{CallQueue, CallRules, Retention};
+use crosspoint_core::config::{CallRules, Retention};
 use crosspoint_core::options::MatchPolicy;
 
 use super::section::{Field, Section};
-use super::{calls, count};
+use super::store::Store;
+use super::{calls, count, store};
 use crate::config::model::{Permission, Realm, Role, UriCheck};
 
 /// The realms of a router worker.
@@ -40,7 +41,7 @@ fn realm(mut section: Section<'_>, others: &[Realm]) -> Realm {
         .get("roles")
         .map(|field| roles(&field))
         .unwrap_or_default();
-    let queues = section.or("store", Vec::new(), store);
+    let Store { queues, histories } = section.or("store", Store::default(), store::store);
     section.not_yet(&["stats", "inventory", "rlinks"]);
     section.finish();
     Realm {
@@ -55,19 +56,8 @@ fn realm(mut section: Section<'_>, others: &[Realm]) -> Realm {
             timeout: options.call_timeout,
             queues,
         },
+        histories,
     }
-}
-
-/// What a realm keeps beyond its sessions.
-fn store(field: &Field<'_>) -> Option<Vec<CallQueue>> {
-    let mut section = field.section("a realm's store")?;
-    if let Some(kind) = section.need("type", "\"type\": \"memory\"") {
-        kind.choice(&[("memory", ())], &["cfxdb"]);
-    }
-    let queues = calls::queues(&mut section);
-    section.not_yet(&["event-history", "limit"]);
-    section.finish();
-    Some(queues)
 }
 
 /// A realm's name, by Crossbar.io's pattern.

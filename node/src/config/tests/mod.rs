@@ -38,7 +38,10 @@ fn good() -> Value {
                 "options": {"bridge_meta_api": false, "enable_meta_api": false, "uri_check": "strict", "strict_request_ids": true,
                     "allow_disclose": false, "call_timeout": 2500,
                     "event_retention": {"events": 9, "bytes": 65536, "per_topic": 2, "per_subscribe": 3, "expiry": 4000}},
-                "store": {"type": "memory", "call-queue": [{"uri": "com.slow.", "match": "prefix", "limit": 5}, {"uri": "com.sum"}]},
+                "store": {"type": "memory", "limit": 5, "event-history": [
+                    {"uri": "com.example.", "match": "prefix", "limit": 6, "bytes": 65536, "max_age": 60},
+                    {"uri": "com.example"}
+                ], "call-queue": [{"uri": "com.slow.", "match": "prefix", "limit": 5}, {"uri": "com.sum"}]},
                 "roles": [{
                     "name": "anonymous",
                     "permissions": [{

@@ -1,0 +1,272 @@
+//! The past events of one topic or pattern, in the order in which they came.
+//!
+//! Invariants: times never go back, so that they can be searched by halves. Number, bytes and age are bounded; the
+//! oldest go first.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytestring::ByteString;
+
+use super::detached::cost;
+use crate::config::History;
+use crate::ids::PublicationId;
+use crate::peer::Publication;
+use crate::time::UnixTime;
+
+/// Most events and bytes that one answer carries.
+pub(super) const ANSWER: (usize, usize) = (1_000, 1 << 20);
+
+/// Which events of a history are wanted: those that pass all that is set (specification, "Event History").
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Newest first.
+    pub reverse: bool,
+    /// Most events.
+    pub limit: Option<u64>,
+    /// Events at this time or later.
+    pub from_time: Option<UnixTime>,
+    /// Later events.
+    pub after_time: Option<UnixTime>,
+    /// Earlier events.
+    pub before_time: Option<UnixTime>,
+    /// Events at this time or earlier.
+    pub until_time: Option<UnixTime>,
+    /// Events of this topic.
+    pub topic: Option<ByteString>,
+    /// This event and those after it.
+    pub from_publication: Option<PublicationId>,
+    /// Those after this event.
+    pub after_publication: Option<PublicationId>,
+    /// Those before this event.
+    pub before_publication: Option<PublicationId>,
+    /// This event and those before it.
+    pub until_publication: Option<PublicationId>,
+}
+
+/// A past event.
+#[derive(Clone, Debug)]
+pub(super) struct Past {
+    pub(super) at: UnixTime,
+    pub(super) publication: Arc<Publication>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    events: VecDeque<Past>,
+    bytes: usize,
+}
+
+impl Log {
+    /// Adds an event.
+    pub(super) fn push(&mut self, event: Past, bounds: &History) {
+        let at = event.at.max(self.events.back().map_or(event.at, |last| last.at));
+        self.bytes += cost(&event.publication);
+        self.events.push_back(Past { at, ..event });
+        while self.events.len() > bounds.events || self.bytes > bounds.bytes {
+            self.forget_oldest();
+        }
+    }
+
+    /// Forgets what is older than `bounds` allow.
+    pub(super) fn expire(&mut self, now: UnixTime, bounds: &History) {
+        let Some(age) = bounds.max_age else {
+            return;
+        };
+        let oldest = now.before(age);
+        while self.events.front().is_some_and(|event| event.at < oldest) {
+            self.forget_oldest();
+        }
+    }
+
+    /// When the oldest event was published.
+    pub(super) fn oldest(&self) -> Option<UnixTime> {
+        self.events.front().map(|event| event.at)
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(event) = self.events.pop_front() {
+            self.bytes -= cost(&event.publication);
+        }
+    }
+
+    /// The events that `wanted` selects and `admits` lets through.
+    pub(super) fn select(&self, wanted: &Selection, admits: impl Fn(&Publication) -> bool) -> Vec<&Past> {
+        let most = wanted.limit.and_then(|limit| usize::try_from(limit).ok());
+        let most = most.unwrap_or(usize::MAX).min(ANSWER.0);
+        let mut bytes = 0;
+        let is_wanted = |event: &&Past| {
+            let is_of_topic = wanted
+                .topic
+                .as_ref()
+                .is_none_or(|topic| event.publication.topic == *topic);
+            is_of_topic && admits(&event.publication)
+        };
+        let fits = |event: &&Past| {
+            let is_first = bytes == 0;
+            bytes += cost(&event.publication);
+            is_first || bytes <= ANSWER.1
+        };
+        let Some(range) = self.range(wanted) else {
+            return Vec::new();
+        };
+        let events = self.events.range(range);
+        if wanted.reverse {
+            events
+                .rev()
+                .filter(is_wanted)
+                .take(most)
+                .take_while(fits)
+                .collect()
+        } else {
+            events.filter(is_wanted).take(most).take_while(fits).collect()
+        }
+    }
+
+    /// The places between all bounds; `None` where a publication is not there.
+    fn range(&self, wanted: &Selection) -> Option<Range<usize>> {
+        let place = |id: PublicationId| {
+            self.events
+                .iter()
+                .rposition(|event| event.publication.publication == id)
+        };
+        let earlier = |time: UnixTime| self.events.partition_point(|event| event.at < time);
+        let not_later = |time: UnixTime| self.events.partition_point(|event| event.at <= time);
+        let (mut begin, mut end) = (0, self.events.len());
+        if let Some(time) = wanted.from_time {
+            begin = begin.max(earlier(time));
+        }
+        if let Some(time) = wanted.after_time {
+            begin = begin.max(not_later(time));
+        }
+        if let Some(time) = wanted.before_time {
+            end = end.min(earlier(time));
+        }
+        if let Some(time) = wanted.until_time {
+            end = end.min(not_later(time));
+        }
+        if let Some(id) = wanted.from_publication {
+            begin = begin.max(place(id)?);
+        }
+        if let Some(id) = wanted.after_publication {
+            begin = begin.max(place(id)? + 1);
+        }
+        if let Some(id) = wanted.before_publication {
+            end = end.min(place(id)?);
+        }
+        if let Some(id) = wanted.until_publication {
+            end = end.min(place(id)? + 1);
+        }
+        (begin < end).then_some(begin..end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ids::RealmId;
+    use crate::options::MatchPolicy;
+    use crate::payload::Payload;
+    use crate::value::Dict;
+
+    fn bounds() -> History {
+        History {
+            uri: String::new(),
+            match_policy: MatchPolicy::Prefix,
+            events: 5,
+            bytes: 1 << 20,
+            max_age: Some(Duration::from_micros(10)),
+        }
+    }
+
+    fn past(id: u64, at: i64) -> Past {
+        let publication = Publication {
+            realm: RealmId(0),
+            topic: if id.is_multiple_of(2) { "even" } else { "odd" }.into(),
+            publication: PublicationId(id),
+            publisher: None,
+            trustlevel: None,
+            receivers: None,
+            retain: false,
+            rest: Dict::new(),
+            payload: Payload::EMPTY,
+        };
+        Past {
+            at: UnixTime(at),
+            publication: Arc::new(publication),
+        }
+    }
+
+    /// Publications 1 to 5, two of them at the same time.
+    fn log() -> Log {
+        let mut log = Log::default();
+        for (id, at) in [(1, 10), (2, 20), (3, 20), (4, 30), (5, 40)] {
+            log.push(past(id, at), &bounds());
+        }
+        log
+    }
+
+    fn select(log: &Log, change: impl FnOnce(&mut Selection)) -> Vec<u64> {
+        let mut wanted = Selection::default();
+        change(&mut wanted);
+        let found = log.select(&wanted, |_| true);
+        found
+            .iter()
+            .map(|event| event.publication.publication.0)
+            .collect()
+    }
+
+    #[test]
+    fn eh_001_to_eh_014_every_filter_and_all_together() {
+        let log = log();
+        let (time, id) = (|at| Some(UnixTime(at)), |id| Some(PublicationId(id)));
+        assert_eq!(select(&log, |_| {}), [1, 2, 3, 4, 5]);
+        assert_eq!(select(&log, |wanted| wanted.reverse = true), [5, 4, 3, 2, 1]);
+        assert_eq!(select(&log, |wanted| wanted.limit = Some(2)), [1, 2]);
+        assert_eq!(select(&log, |wanted| wanted.from_time = time(20)), [2, 3, 4, 5]);
+        assert_eq!(select(&log, |wanted| wanted.after_time = time(20)), [4, 5]);
+        assert_eq!(select(&log, |wanted| wanted.before_time = time(20)), [1]);
+        assert_eq!(select(&log, |wanted| wanted.until_time = time(20)), [1, 2, 3]);
+        assert_eq!(select(&log, |wanted| wanted.from_publication = id(4)), [4, 5]);
+        assert_eq!(select(&log, |wanted| wanted.after_publication = id(4)), [5]);
+        assert_eq!(select(&log, |wanted| wanted.before_publication = id(2)), [1]);
+        assert_eq!(select(&log, |wanted| wanted.until_publication = id(2)), [1, 2]);
+        assert_eq!(
+            select(&log, |wanted| wanted.until_publication = id(9)),
+            [0_u64; 0]
+        );
+        assert_eq!(select(&log, |wanted| wanted.topic = Some("even".into())), [2, 4]);
+        let all = |wanted: &mut Selection| {
+            wanted.reverse = true;
+            wanted.limit = Some(1);
+            wanted.topic = Some("odd".into());
+            wanted.after_time = time(10);
+            wanted.before_publication = id(5);
+        };
+        assert_eq!(select(&log, all), [3]);
+        let none = |wanted: &mut Selection| (wanted.from_time, wanted.until_time) = (time(40), time(10));
+        assert_eq!(select(&log, none), [0_u64; 0]);
+    }
+
+    #[test]
+    fn the_oldest_go_first() {
+        let mut log = log();
+        log.push(past(6, 35), &bounds());
+        assert_eq!(select(&log, |_| {}), [2, 3, 4, 5, 6]);
+        // Times never go back.
+        assert_eq!(
+            select(&log, |wanted| wanted.from_time = Some(UnixTime(40))),
+            [5, 6]
+        );
+        log.expire(UnixTime(40), &bounds());
+        assert_eq!(select(&log, |_| {}), [4, 5, 6]);
+        assert_eq!(log.oldest(), Some(UnixTime(30)));
+        let small = History { bytes: 1, ..bounds() };
+        log.push(past(7, 50), &small);
+        assert_eq!((log.oldest(), log.bytes), (None, 0));
+    }
+}
