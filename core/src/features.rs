@@ -26,6 +26,8 @@ pub struct ClientFeatures {
     pub callee_passthru: bool,
     /// The callee wants to be told when the router takes a registration back.
     pub registration_revocation: bool,
+    /// The subscriber wants to be told when the router takes a subscription back.
+    pub subscription_revocation: bool,
 }
 
 const CLIENT_ROLES: [&str; 4] = ["publisher", "subscriber", "caller", "callee"];
@@ -85,6 +87,7 @@ impl ClientFeatures {
                 ("caller", "payload_passthru_mode") => self.caller_passthru = *on,
                 ("caller", "progressive_call_invocations") => self.calls_progressively = *on,
                 ("publisher", "payload_passthru_mode") => self.publisher_passthru = *on,
+                ("subscriber", "subscription_revocation") => self.subscription_revocation = *on,
                 _ => {}
             }
         }
@@ -106,6 +109,7 @@ pub const BROKER_FEATURES: &[&str] = &[
     "session_meta_api",
     "subscriber_blackwhite_listing",
     "subscription_meta_api",
+    "subscription_revocation",
 ];
 
 /// What the dealer of this router can do.

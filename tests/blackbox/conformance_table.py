@@ -41,6 +41,7 @@ GROUPS = {
     "MR": "Registration meta API",
     "MB": "Subscription meta API",
     "TM": "Testaments",
+    "RV": "Revocation",
     "AZ": "Authorisation",
     "TW": "WebSocket",
     "TR": "RawSocket",

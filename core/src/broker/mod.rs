@@ -16,6 +16,7 @@ mod kept;
 mod log;
 mod publish;
 mod retain;
+mod revoke;
 mod subscribe;
 
 use ahash::{HashMap, RandomState};

@@ -315,7 +315,7 @@ impl Router {
         }
     }
 
-    fn remove_subscriber(
+    pub(super) fn remove_subscriber(
         &mut self,
         (conn, session): (ConnKey, SessionId),
         realm: RealmId,

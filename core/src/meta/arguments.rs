@@ -3,7 +3,6 @@
 use bytestring::ByteString;
 
 use super::invalid_argument;
-use crate::error_uri as uri;
 use crate::ids::{RealmId, RequestId, SessionRef, is_valid_id};
 use crate::options::MatchPolicy;
 use crate::payload::Payload;
@@ -88,14 +87,14 @@ pub(super) fn options_key(call: &MetaCall, name: &str) -> Result<(MatchPolicy, B
 }
 
 /// Why a subscription or registration is revoked: a URI, as clients demand.
-pub(super) fn revocation_reason(call: &MetaCall) -> Result<ByteString, Refusal> {
+pub(super) fn revocation_reason(call: &MetaCall) -> Result<Option<ByteString>, Refusal> {
     let reason = match call.argument(2, "reason") {
-        None => return Ok(ByteString::from_static(uri::UNREGISTERED)),
+        None => return Ok(None),
         Some(Value::Str(reason)) => reason.clone(),
         Some(_) => return Err(expected("reason", "text")),
     };
     if is_valid(UriCheck::Loose, MatchPolicy::Exact, &reason) {
-        Ok(reason)
+        Ok(Some(reason))
     } else {
         Err(invalid_uri("the reason is no valid URI"))
     }

@@ -71,6 +71,7 @@ pub(crate) fn procedure(name: &str) -> Option<Procedure> {
         "subscription.get" => Router::subscription_get,
         "subscription.list_subscribers" => Router::subscription_list_subscribers,
         "subscription.count_subscribers" => Router::subscription_count_subscribers,
+        "subscription.remove_subscriber" => Router::subscription_remove_subscriber,
         _ => return None,
     })
 }
@@ -161,6 +162,11 @@ impl Router {
             Query::SubscriptionDetails(id) => self.tell_subscription(realm, *id),
             Query::Subscribers(id) => self.list_subscribers(realm, *id),
             Query::SubscriberCount(id) => self.list_subscribers(realm, *id).counted(),
+            Query::RemoveSubscriber {
+                subscription,
+                session,
+                reason,
+            } => self.remove_subscriber_here((realm, *subscription, *session), reason.as_deref(), fx),
         };
         self.answer(question, answer, fx);
     }

@@ -70,6 +70,15 @@ pub enum Query {
     SubscriberCount(SubscriptionId),
     /// Past events.
     Events(Box<EventQuery>),
+    /// A subscription is to be taken from a session.
+    RemoveSubscriber {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// The subscriber.
+        session: SessionId,
+        /// UNSUBSCRIBED.Details.reason; a checked URI.
+        reason: Option<ByteString>,
+    },
 }
 
 /// See [`Query::Kill`].

@@ -91,7 +91,7 @@ impl Router {
         let query = Query::RemoveCallee {
             registration: id,
             session: SessionId(call.id(1, "session")?),
-            reason: revocation_reason(call)?,
+            reason: revocation_reason(call)?.unwrap_or_else(|| uri::UNREGISTERED.into()),
         };
         self.ask_owner_of(call, id, query, removed, fx)
     }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::arguments::options_key;
+use super::arguments::{options_key, revocation_reason};
 use super::{Answer, MetaCall, MetaEvent, Query, Step, Whom};
 use crate::broker::Owned;
 use crate::effect::Effects;
@@ -84,6 +84,43 @@ impl Router {
             answer => Ok(answer.count()),
         };
         self.ask(call, (Whom::All, query), subscribers, fx)
+    }
+
+    /// Crossbar.io's; the specification has revocation, and leaves open what causes it.
+    pub(super) fn subscription_remove_subscriber(
+        &mut self,
+        call: &MetaCall,
+        fx: &mut Effects,
+    ) -> Result<Step, Refusal> {
+        let query = Query::RemoveSubscriber {
+            subscription: SubscriptionId(call.id(0, "subscription")?),
+            session: SessionId(call.id(1, "session")?),
+            reason: revocation_reason(call)?,
+        };
+        let removed = |answer| match answer {
+            Answer::Nothing => Err(no_such_subscription()),
+            Answer::Count(0) => Err(Refusal::new(uri::NO_SUCH_SESSION, "it is not subscribed to this")),
+            _ => Ok(Vec::new()),
+        };
+        self.ask(call, (Whom::All, query), removed, fx)
+    }
+
+    /// Counts what was removed; the owner answers even if that is nothing.
+    pub(super) fn remove_subscriber_here(
+        &mut self,
+        (realm, subscription, session): (RealmId, SubscriptionId, SessionId),
+        reason: Option<&str>,
+        fx: &mut Effects,
+    ) -> Answer {
+        let is_known = self.list_subscribers(realm, subscription) != Answer::Nothing;
+        let conn = self.session_here(realm, session).map(|(conn, _)| conn);
+        if is_known && conn.is_some_and(|conn| self.revoke_subscription(conn, subscription, reason, fx)) {
+            Answer::Count(1)
+        } else if is_known {
+            Answer::Count(0)
+        } else {
+            Answer::Nothing
+        }
     }
 
     /// As owner of some keys.

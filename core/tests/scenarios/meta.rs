@@ -5,7 +5,9 @@ use crosspoint_core::message::Message;
 use crosspoint_core::options::{InvokePolicy, MatchPolicy};
 
 use crate::mesh::{ALL_FEATURES, Joining, Mesh, Who, everywhere};
-use crate::say::{call, register_shared, register_with, subscribe, subscribe_by, unregister, unsubscribe};
+use crate::say::{
+    call, publish, register_shared, register_with, subscribe, subscribe_by, unregister, unsubscribe,
+};
 
 fn join(mesh: &mut Mesh, shard: u16, authid: &'static str, role: &'static str) -> Who {
     mesh.join_as(Joining {
@@ -423,6 +425,33 @@ fn mb_004_to_mb_007_subscriptions_are_looked_up() {
         assert_eq!(
             ask(&mut mesh, asks, "wamp.subscription.list_subscribers", &args),
             subscribers
+        );
+    });
+}
+
+#[test]
+fn rv_002_a_subscription_is_taken_from_one_session() {
+    everywhere(|mut mesh| {
+        let (asks, one, two) = (mesh.join(), mesh.join(), mesh.join());
+        let id = mesh.subscribe(one, subscribe(1, "com.x"));
+        mesh.subscribe(two, subscribe(1, "com.x"));
+        let remove = |mesh: &mut Mesh, who| {
+            let session = mesh.id(who);
+            ask(
+                mesh,
+                asks,
+                "wamp.subscription.remove_subscriber",
+                &format!("[{id},{session}]"),
+            )
+        };
+        assert_eq!(remove(&mut mesh, asks), "ERROR Call 1 wamp.error.no_such_session");
+        assert_eq!(remove(&mut mesh, one), "RESULT 1");
+        mesh.say(asks, publish(2, "com.x", |_| {}));
+        assert_eq!((mesh.heard(one).len(), mesh.heard(two).len()), (0, 1));
+        assert_eq!(remove(&mut mesh, two), "RESULT 1");
+        assert_eq!(
+            remove(&mut mesh, two),
+            "ERROR Call 1 wamp.error.no_such_subscription"
         );
     });
 }

@@ -1,9 +1,10 @@
-"""Subscription meta procedures and events (MB)."""
+"""Subscription meta procedures and events (MB), and subscriptions that are taken back (RV)."""
 
 import re
 
 import pytest
-from harness.meta import INVALID_ARGUMENT, Watcher, ask, refused
+from harness import messages as m
+from harness.meta import INVALID_ARGUMENT, NO_SUCH_SESSION, Watcher, ask, refused
 from harness.peers import Peers, eventually
 from harness.session import Session
 
@@ -152,8 +153,52 @@ def test_MB_008_loss(wamp: Peers) -> None:
         ("get", [{}]),
         ("list_subscribers", ["a"]),
         ("count_subscribers", [0]),
+        ("remove_subscriber", [1]),
     ],
 )
 def test_wrong_arguments_about_subscriptions(wamp: Peers, procedure: str, args: list) -> None:
     """Arguments of a wrong type are answered by invalid_argument."""
     refused(wamp.join(), INVALID_ARGUMENT, f"wamp.subscription.{procedure}", *args)
+
+
+def revoke(session: Session, subscription: int, subscriber: Session, **kwargs: str) -> None:
+    """Takes a subscription from a subscriber."""
+    assert ask(session, "wamp.subscription.remove_subscriber", subscription, subscriber.id, **kwargs) is None
+
+
+def test_RV_001_revoked_subscription(wamp: Peers) -> None:
+    """A subscriber that announces subscription_revocation is told that its subscription is taken back."""
+    session, subscriber = wamp.join(), wamp.join(roles=m.roles(subscriber=("subscription_revocation",)))
+    subscription = subscriber.subscribe(wamp.uri("topic"))
+    revoke(session, subscription, subscriber)
+    subscriber.expect(m.UNSUBSCRIBED, 0, {"subscription": subscription})
+    again = subscriber.subscribe(wamp.uri("topic"))
+    refused(session, "wamp.error.invalid_uri", "wamp.subscription.remove_subscriber", again, subscriber.id, "no uri")
+    revoke(session, again, subscriber, reason="com.example.enough")
+    subscriber.expect(m.UNSUBSCRIBED, 0, {"subscription": again, "reason": "com.example.enough"})
+    request = subscriber.request(m.UNSUBSCRIBE, again)
+    subscriber.expect_error(m.UNSUBSCRIBE, request, NO_SUCH_SUBSCRIPTION)
+
+
+def test_RV_002_silently(wamp: Peers) -> None:
+    """A subscriber that does not announce it gets no message, and no more events; others still do."""
+    session, subscriber, other = wamp.join_many(3)
+    for each in (subscriber, other):
+        subscription = each.subscribe(wamp.uri("topic"))
+    revoke(session, subscription, subscriber)
+    session.publish_ack(wamp.uri("topic"), ["news"])
+    other.event(subscription, ["news"])
+    wamp.fence(session, subscriber)
+
+
+def test_RV_005_revoked_subscription_is_told(wamp: Peers) -> None:
+    """A revocation fires on_unsubscribe, and on_delete for the last subscriber."""
+    session, subscriber = wamp.join_many(2)
+    subscription = subscriber.subscribe(wamp.uri("topic"))
+    watcher = Watcher(wamp, *TOPICS)
+    refused(session, NO_SUCH_SESSION, "wamp.subscription.remove_subscriber", subscription, session.id)
+    revoke(session, subscription, subscriber)
+    assert watcher.about(subscription) == ("on_unsubscribe", [subscriber.id, subscription])
+    assert watcher.about(subscription) == ("on_delete", [subscriber.id, subscription])
+    eventually(lambda: ask(session, "wamp.subscription.lookup", wamp.uri("topic")) is None)
+    refused(session, NO_SUCH_SUBSCRIPTION, "wamp.subscription.remove_subscriber", subscription, subscriber.id)
