@@ -44,11 +44,11 @@ impl Router {
             return Ok(());
         };
         let (realm, options) = (session.realm, publish.options);
+        let (publisher, trustlevel) = self.admit_publish(session, &publish.topic, options.disclose_me)?;
         let retain_for = options
             .retain
             .then(|| retain_for(&options.rest, &self.realm_config(realm).retention))
             .transpose()?;
-        let (publisher, trustlevel) = self.admit_publish(session, &publish.topic, options.disclose_me)?;
         let exclude = (options.exclude_me != Some(false)).then_some((conn, session.id));
         let id = PublicationId(self.random_id());
         if options.acknowledge {

@@ -71,12 +71,12 @@ impl Router {
         let Some(session) = self.conns.session(call.caller.conn) else {
             return Ok(Step::Asked);
         };
+        let (publisher, trustlevel) = self.admit_publish(session, &topic, options.disclose_me)?;
         let retention = &self.realm_config(call.realm).retention;
         let retain_for = options
             .retain
             .then(|| retain_for(&options.rest, retention))
             .transpose()?;
-        let (publisher, trustlevel) = self.admit_publish(session, &topic, options.disclose_me)?;
         let bytes = call.payload.len();
         self.check_testament_limits(session.testaments.as_deref(), bytes)?;
         let publication = Publication {

@@ -52,6 +52,12 @@ impl Connection {
             _ => None,
         }
     }
+
+    /// Whether the router ends all sessions of the shard in this step, and this one's turn is still to come: until
+    /// then it hears of those before it.
+    pub(super) fn awaits_farewell(&self) -> bool {
+        self.state == State::ShuttingDown && self.due.front() == Some(&Due::Goodbye(uri::SYSTEM_SHUTDOWN))
+    }
 }
 
 impl Oracle {

@@ -180,6 +180,7 @@ impl Oracle {
             key: key.clone(),
             expected: Default::default(),
             asks: ask.into_iter().collect(),
+            told: Default::default(),
         };
         state.subscriptions.insert(id, subscription);
         self.topics.entry(key).or_insert((id, 0)).1 += 1;
@@ -236,6 +237,9 @@ impl Oracle {
     }
 
     pub(super) fn event(&mut self, place: usize, event: &Event) -> Check {
+        if let Some(topic) = self.meta_topic(place, event) {
+            return self.meta_event(place, &topic, event);
+        }
         let token = token_of(&event.payload).unwrap_or_default();
         self.publication_has_id(token, event.publication)?;
         let publication = &self.publications[&token];

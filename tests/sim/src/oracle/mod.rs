@@ -11,6 +11,7 @@ mod calls;
 mod connections;
 mod events;
 mod invocations;
+mod meta;
 mod probe;
 mod procedures;
 mod quiet;
@@ -81,6 +82,8 @@ struct ThisStep {
     /// The call that its caller begins, and the one that it cancels.
     call: Option<u64>,
     cancel: Option<(u64, CancelMode)>,
+    /// Sessions of which somebody heard that they have left.
+    left: Vec<usize>,
 }
 
 impl Oracle {
@@ -119,6 +122,7 @@ impl Oracle {
     /// The step is over: what had to happen at once has happened.
     pub(crate) fn end(&mut self) -> Check {
         self.check_connection()?;
+        self.check_left()?;
         self.check_cancel()?;
         self.check_timeouts()?;
         self.check_procedures()
@@ -148,6 +152,11 @@ impl Oracle {
     pub(crate) fn sent(&mut self, connection: usize, message: &Message) -> Check {
         if let Message::Welcome(_) | Message::Abort(_) | Message::Goodbye(_) = message {
             return self.sent_outside(connection, message);
+        }
+        if self.connections[connection].awaits_farewell()
+            && let Message::Event(_) = message
+        {
+            return Ok(());
         }
         let session = found!(
             self.connections[connection].session(),

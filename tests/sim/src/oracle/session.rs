@@ -9,6 +9,7 @@ use crosspoint_core::message::{Error, Message, RequestKind};
 use crosspoint_core::options::InvokePolicy;
 
 use super::Oracle;
+use super::meta::Told;
 use super::retained::Ask;
 use crate::broken::{Broken, Check, ensure, found};
 use crate::client::Persona;
@@ -44,6 +45,8 @@ pub(super) struct Subscription {
     pub(super) expected: BTreeSet<u64>,
     /// SUBSCRIBEs that asked for retained events.
     pub(super) asks: Vec<Ask>,
+    /// For meta topics.
+    pub(super) told: Told,
 }
 
 /// In force: REGISTERED is sent, and neither UNREGISTER has come nor has it been revoked.
