@@ -156,6 +156,7 @@ impl Transport {
             if let Some(body) = self.cut(&mut unread)? {
                 return Ok(body);
             }
+            release(&mut unread);
             if ended || self.pipe.readable().await.is_err() {
                 return Err(Gone);
             }
@@ -198,10 +199,7 @@ impl Transport {
             }
             body = batch.freeze();
         }
-        if unread.is_empty() {
-            // An idle transport keeps no memory for what it has read.
-            *unread = BytesMut::new();
-        }
+        release(unread);
         Ok(Some(body))
     }
 
@@ -280,6 +278,13 @@ impl Transport {
     fn presence(&self) -> MutexGuard<'_, Presence> {
         // No code that holds the lock can leave it half changed.
         self.presence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A transport that waits keeps no memory for what it will read.
+fn release(unread: &mut BytesMut) {
+    if unread.is_empty() {
+        *unread = BytesMut::new();
     }
 }
 
