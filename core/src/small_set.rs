@@ -82,7 +82,8 @@ impl<T: Copy + Eq + Hash> SmallSet<T> {
         true
     }
 
-    fn place(&self, value: T) -> Option<usize> {
+    /// Where `value` is in [`as_slice`](Self::as_slice).
+    pub(crate) fn place(&self, value: T) -> Option<usize> {
         match &self.index {
             Some(index) => index.get(&value).map(|place| *place as usize),
             None => self.values.iter().position(|held| *held == value),

@@ -14,6 +14,7 @@ mod config;
 mod counters;
 #[cfg(feature = "glommio")]
 mod heartbeat;
+mod kind;
 mod mesh;
 mod outbox;
 #[cfg(feature = "glommio")]

@@ -2,12 +2,10 @@
 
 use std::rc::Rc;
 
-use crosspoint_codec::frame::Framing;
-use crosspoint_codec::frame::websocket::deflate::WindowBits;
 use crosspoint_core::ids::ConnKey;
-use crosspoint_core::payload::Format;
 use crosspoint_core::time::Time;
 
+use crate::kind::Kind;
 use crate::outbox::Outbox;
 use crate::wheel::Timer;
 use crate::wire::Wire;
@@ -15,9 +13,7 @@ use crate::wire::Wire;
 /// One connection.
 pub(crate) struct Connection {
     pub(crate) wire: Rc<dyn Wire>,
-    pub(crate) format: Format,
-    pub(crate) framing: Framing,
-    pub(crate) deflate: Option<WindowBits>,
+    pub(crate) kind: Kind,
     pub(crate) phase: Phase,
     /// In which lists of connections to flush it is.
     pub(crate) dirty: Dirty,

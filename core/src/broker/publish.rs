@@ -219,20 +219,25 @@ fn deliver_one(
     else {
         return;
     };
-    let admits = |conn: ConnKey| {
-        filter.is_none_or(|filter| {
-            conns
-                .session(conn)
-                .is_some_and(|session| filter.admits(session.id, &session.identity))
-        })
-    };
     let first = fx.receivers.len();
-    let wanted = subscribers
-        .as_slice()
-        .iter()
-        .copied()
-        .filter(|conn| Some(*conn) != exclude && admits(*conn));
-    fx.receivers.extend(wanted);
+    match filter {
+        // Nearly always all get it, but for the publisher.
+        None => {
+            fx.receivers.extend_from_slice(subscribers.as_slice());
+            if let Some(place) = exclude.and_then(|conn| subscribers.place(conn)) {
+                fx.receivers.remove(first + place);
+            }
+        }
+        Some(filter) => {
+            let admits = |conn: ConnKey| {
+                let session = conns.session(conn);
+                session.is_some_and(|session| filter.admits(session.id, &session.identity))
+            };
+            let all = subscribers.as_slice().iter().copied();
+            fx.receivers
+                .extend(all.filter(|conn| Some(*conn) != exclude && admits(*conn)));
+        }
+    }
     let receivers = first..fx.receivers.len();
     if receivers.is_empty() {
         return;

@@ -9,6 +9,8 @@ use crosspoint_core::message::{Event, Message};
 use crosspoint_core::payload::{Format, Payload};
 use smallvec::SmallVec;
 
+use crate::kind::Kind;
+
 /// A message in its frame.
 #[derive(Clone)]
 pub(super) struct Encoded {
@@ -63,21 +65,15 @@ impl Deflaters {
     }
 }
 
-/// What a receiver's frames depend on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Receiver {
-    format: Format,
-    framing: Framing,
-    deflate: Option<WindowBits>,
-}
-
 /// The frames of one event, made when their first receiver is met.
 pub(super) struct EventFrames<'e> {
     event: &'e Event,
     /// The payload in the other formats, where it was translated.
     payloads: [Option<Payload>; Format::ALL.len()],
     /// One for each kind of receiver met so far; nearly always there are few kinds.
-    frames: SmallVec<[(Receiver, Encoded); 2]>,
+    frames: SmallVec<[(Kind, Encoded); 2]>,
+    /// The place of the last receiver's: most receivers are of the same kind as the one before.
+    last: usize,
 }
 
 impl<'e> EventFrames<'e> {
@@ -86,34 +82,32 @@ impl<'e> EventFrames<'e> {
             event,
             payloads: Default::default(),
             frames: SmallVec::new(),
+            last: 0,
         }
     }
 
-    pub(super) fn get(
-        &mut self,
-        format: Format,
-        framing: Framing,
-        deflate: Option<WindowBits>,
-        deflaters: &mut Deflaters,
-    ) -> &Encoded {
-        let receiver = Receiver {
-            format,
-            framing,
-            deflate,
+    #[inline]
+    pub(super) fn get(&mut self, kind: Kind, deflaters: &mut Deflaters) -> &Encoded {
+        if self.frames.get(self.last).is_none_or(|made| made.0 != kind) {
+            self.last = self.place(kind, deflaters);
+        }
+        &self.frames[self.last].1
+    }
+
+    /// The place of the frame for receivers of a kind, which is made if it is the first of them.
+    fn place(&mut self, kind: Kind, deflaters: &mut Deflaters) -> usize {
+        if let Some(place) = self.frames.iter().position(|made| made.0 == kind) {
+            return place;
+        }
+        let encoded = match kind.deflate {
+            None => self.encode(kind.format, kind.framing),
+            Some(window) => {
+                let plain = self.place(kind.plain(), deflaters);
+                deflaters.deflated(window, self.frames[plain].1.clone())
+            }
         };
-        let found = self.frames.iter().position(|made| made.0 == receiver);
-        let at = found.unwrap_or_else(|| {
-            let encoded = match deflate {
-                None => self.encode(format, framing),
-                Some(window) => {
-                    let plain = self.get(format, framing, None, deflaters).clone();
-                    deflaters.deflated(window, plain)
-                }
-            };
-            self.frames.push((receiver, encoded));
-            self.frames.len() - 1
-        });
-        &self.frames[at].1
+        self.frames.push((kind, encoded));
+        self.frames.len() - 1
     }
 
     /// How many frames were made.

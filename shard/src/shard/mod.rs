@@ -37,6 +37,7 @@ use crosspoint_core::time::Time;
 use crate::clock::Clock;
 use crate::config::{PUMP_BATCHES_MAX, ShardConfig};
 use crate::counters::Counters;
+use crate::kind::Kind;
 use crate::mesh::{Mailbox, Mesh, Postman};
 use crate::outbox::Outbox;
 use crate::signal::{Event, Signal};
@@ -131,9 +132,7 @@ impl Shard {
         let key = self.router.open(now, attach.access);
         let connection = Connection {
             wire: attach.wire,
-            format: attach.format,
-            framing: attach.framing,
-            deflate: attach.deflate,
+            kind: Kind::new(attach.format, attach.framing, attach.deflate),
             phase: Phase::Open,
             dirty: Dirty::default(),
             blocked: false,
@@ -158,7 +157,7 @@ impl Shard {
         }
         self.counters.received.one();
         self.counters.received_bytes.add(message.len() as u64);
-        match decode(connection.format, &message, &self.config.decode) {
+        match decode(connection.kind.format, &message, &self.config.decode) {
             Ok(message) => self.step(|router, now, fx| router.message(now, conn, message, fx)),
             Err(error) => {
                 self.counters.malformed.one();
@@ -171,7 +170,8 @@ impl Shard {
     /// From here on messages to the connection are framed in this way.
     pub fn set_framing(&mut self, conn: ConnKey, framing: Framing) {
         if let Some(connection) = self.table.get_mut(conn) {
-            connection.framing = framing;
+            let Kind { format, deflate, .. } = connection.kind;
+            connection.kind = Kind::new(format, framing, deflate);
         }
     }
 

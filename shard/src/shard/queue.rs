@@ -21,9 +21,9 @@ impl Shard {
     pub(super) fn send(&mut self, to: ConnKey, message: &Message) {
         let Some(connection) = self.open(to) else { return };
         let max_bytes = connection.peer_max_bytes;
-        let deflate = connection.deflate;
-        let mut encoded = Encoded::new(connection.format, connection.framing, message);
-        if let Some(window) = deflate {
+        let kind = connection.kind;
+        let mut encoded = Encoded::new(kind.format, kind.framing, message);
+        if let Some(window) = kind.deflate {
             encoded = self.deflaters.deflated(window, encoded);
         }
         match encoded.for_peer(max_bytes) {
@@ -48,12 +48,7 @@ impl Shard {
             if connection.phase != Phase::Open {
                 continue;
             }
-            let encoded = frames.get(
-                connection.format,
-                connection.framing,
-                connection.deflate,
-                &mut self.deflaters,
-            );
+            let encoded = frames.get(connection.kind, &mut self.deflaters);
             let Some(frame) = encoded.for_peer(connection.peer_max_bytes) else {
                 self.counters.events_dropped_large.one();
                 continue;
@@ -161,7 +156,7 @@ impl Shard {
     /// The router is done with the connection.
     pub(super) fn close_for(&mut self, conn: ConnKey, reason: Close) {
         let Some(connection) = self.open(conn) else { return };
-        let last = match connection.framing {
+        let last = match connection.kind.framing {
             Framing::WebSocket | Framing::Batched(_) => Some(websocket_close(reason)),
             Framing::RawSocket => None,
         };
