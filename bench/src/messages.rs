@@ -37,6 +37,15 @@ pub fn payload(format: Format, size: usize) -> Payload {
     transcode(&json, format)
 }
 
+/// The name of a serializer, which for the two dialects of UBJSON is not the same.
+#[must_use]
+pub const fn label(format: Format) -> &'static str {
+    match format {
+        Format::BjData => "bjdata",
+        other => other.name(),
+    }
+}
+
 /// A message as it travels, without its frame.
 #[must_use]
 pub fn encoded(format: Format, message: &Message) -> Bytes {

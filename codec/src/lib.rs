@@ -6,7 +6,8 @@
 //! the way, and [`PayloadValues`] reads those few that are for the router itself. [`frame`] cuts a transport's byte stream into messages.
 //!
 //! The serializers share one description of the messages: `decode` and `encode` are generic over a pull
-//! reader (`read`) and a writer (`write`), each with an implementation for JSON, MessagePack and CBOR.
+//! reader (`read`) and a writer (`write`), each with an implementation for JSON, MessagePack, CBOR and both
+//! dialects of UBJSON. FlatBuffers, where a message is no list, has a description of its own (`flatbuffers`).
 #![forbid(unsafe_code)]
 
 pub use crosspoint_core as core;
@@ -14,6 +15,7 @@ pub use crosspoint_core as core;
 mod decode;
 mod encode;
 mod error;
+mod flatbuffers;
 pub mod frame;
 mod read;
 mod text;

@@ -6,11 +6,13 @@ use bytes::{Bytes, BytesMut};
 use crosspoint_core::payload::{Format, Payload};
 
 use crate::error::Malformed;
-use crate::read::{CborReader, JsonReader, MsgPackReader, Reader, Token, TokenOf};
+use crate::read::{
+    BjDataReader, CborReader, JsonReader, MsgPackReader, Reader, Token, TokenOf, UbJsonReader,
+};
 use crate::text::text_of_binary;
-use crate::write::{CborWriter, JsonWriter, MsgPackWriter, Writer};
+use crate::write::{BjDataWriter, CborWriter, JsonWriter, MsgPackWriter, UbJsonWriter, Writer};
 
-/// The same payload in the form of `to`; a payload that has it already shares its bytes with the result.
+/// The same payload in the form that payloads have in `to`, which for FlatBuffers is CBOR; a payload that has it already shares its bytes with the result.
 ///
 /// Integers stay integers and floats floats, and what one of the serializers cannot say becomes the nearest
 /// thing that it can:
@@ -18,9 +20,11 @@ use crate::write::{CborWriter, JsonWriter, MsgPackWriter, Writer};
 /// | from | to | |
 /// |---|---|---|
 /// | byte string | JSON | `"\u0000"` and base64, also as a key |
-/// | `"\u0000"` and base64 | MessagePack, CBOR | byte string, but text as a key |
-/// | NaN, infinity | JSON | null |
-/// | key that is not text | JSON | the text of its JSON: 1 becomes `"1"` |
+/// | `"\u0000"` and base64 in JSON | any other | byte string, but text as a key |
+/// | NaN, infinity | JSON, UBJSON | null |
+/// | key that is not text | JSON, UBJSON, BJData | the text of its JSON: 1 becomes `"1"` |
+/// | integer above the signed ones of 64 bits | UBJSON | high-precision number |
+/// | high-precision number that is not such an integer | any | float |
 /// | integer beyond 64 bits | any | float |
 /// | undefined, MessagePack ext type 0 of one byte | any | null |
 /// | MessagePack timestamp | any | seconds since 1970, a float only where there is a fraction |
@@ -28,6 +32,7 @@ use crate::write::{CborWriter, JsonWriter, MsgPackWriter, Writer};
 /// | CBOR tag | any | the value inside |
 #[must_use]
 pub fn transcode(payload: &Payload, to: Format) -> Payload {
+    let to = to.of_payload();
     if payload.format == to || payload.is_empty() {
         return payload.clone();
     }
@@ -39,7 +44,11 @@ pub fn transcode(payload: &Payload, to: Format) -> Payload {
         match to {
             Format::Json => copy_encoded(payload.format, value, &mut JsonWriter::new(&mut out)),
             Format::MsgPack => copy_encoded(payload.format, value, &mut MsgPackWriter::new(&mut out)),
-            Format::Cbor => copy_encoded(payload.format, value, &mut CborWriter::new(&mut out)),
+            Format::Cbor | Format::FlatBuffers => {
+                copy_encoded(payload.format, value, &mut CborWriter::new(&mut out));
+            }
+            Format::BjData => copy_encoded(payload.format, value, &mut BjDataWriter::new(&mut out)),
+            Format::UbJson => copy_encoded(payload.format, value, &mut UbJsonWriter::new(&mut out)),
         }
         out.split().freeze()
     };
@@ -65,6 +74,9 @@ pub(crate) fn copy_encoded<W: Writer>(format: Format, encoded: &[u8], writer: &m
             .and_then(|mut reader| copy_value(&mut reader, writer)),
         Format::MsgPack => copy_value(&mut MsgPackReader::new(encoded), writer),
         Format::Cbor => copy_value(&mut CborReader::new(encoded), writer),
+        Format::BjData => copy_value(&mut BjDataReader::new(encoded), writer),
+        Format::UbJson => copy_value(&mut UbJsonReader::new(encoded), writer),
+        Format::FlatBuffers => Err(Malformed::Syntax("FlatBuffers has no payloads of its own")),
     };
     if copied.is_err() {
         debug_assert!(false, "a payload in {} is not well-formed", format.name());
@@ -74,7 +86,10 @@ pub(crate) fn copy_encoded<W: Writer>(format: Format, encoded: &[u8], writer: &m
 }
 
 /// Copies one value. The depth was limited when the payload was decoded.
-fn copy_value<'a, R: Reader<'a>, W: Writer>(reader: &mut R, writer: &mut W) -> Result<(), Malformed> {
+pub(crate) fn copy_value<'a, R: Reader<'a>, W: Writer>(
+    reader: &mut R,
+    writer: &mut W,
+) -> Result<(), Malformed> {
     let token = reader.token()?;
     copy_from(token, reader, writer)
 }
@@ -120,7 +135,7 @@ fn copy_from<'a, R: Reader<'a>, W: Writer>(
 fn copy_key<'a, R: Reader<'a>, W: Writer>(reader: &mut R, writer: &mut W) -> Result<(), Malformed> {
     match reader.key()? {
         Token::Str(text) => writer.key(&text),
-        token if W::FORMAT != Format::Json => copy_from(token, reader, writer)?,
+        token if !W::TEXT_KEYS => copy_from(token, reader, writer)?,
         token => writer.key(&text_of_key(token, reader)?),
     }
     Ok(())

@@ -9,9 +9,11 @@ use crosspoint_core::payload::{Format, Payload};
 use crosspoint_core::value::{Dict, Value};
 
 use crate::error::Malformed;
-use crate::read::{CborReader, JsonReader, MsgPackReader, Reader, Token, TokenOf};
-use crate::transcode::key_text;
-use crate::write::{CborWriter, Writer};
+use crate::read::{
+    BjDataReader, CborReader, JsonReader, MsgPackReader, Reader, Token, TokenOf, UbJsonReader,
+};
+use crate::transcode::{copy_value, key_text};
+use crate::write::{BjDataWriter, CborWriter, UbJsonWriter, Writer};
 
 /// Most values of one payload; in memory each takes many times its size on the wire.
 const VALUES_MAX: u32 = 65_536;
@@ -42,10 +44,21 @@ impl Values for PayloadValues {
 
     fn item(&self, payload: &Payload, index: usize) -> Option<Bytes> {
         let args = &payload.args;
+        let mut copy = BytesMut::new();
         let place = match payload.format {
             Format::Json => nth(&mut JsonReader::new(args).ok()?, index),
             Format::MsgPack => nth(&mut MsgPackReader::new(args), index),
             Format::Cbor => nth(&mut CborReader::new(args), index),
+            Format::BjData => {
+                let copied = copy_nth(BjDataReader::new(args), BjDataWriter::new(&mut copy), index);
+                return copied.ok()?.then(|| copy.freeze());
+            }
+            Format::UbJson => {
+                let copied = copy_nth(UbJsonReader::new(args), UbJsonWriter::new(&mut copy), index);
+                return copied.ok()?.then(|| copy.freeze());
+            }
+            // No payload has this form.
+            Format::FlatBuffers => return None,
         };
         Some(args.slice(place.ok()??))
     }
@@ -84,6 +97,9 @@ fn value(format: Format, encoded: &[u8], left: &mut u32) -> Result<Value, Malfor
         }
         Format::MsgPack => read(&mut MsgPackReader::new(encoded), left),
         Format::Cbor => read(&mut CborReader::new(encoded), left),
+        Format::BjData => read(&mut BjDataReader::new(encoded), left),
+        Format::UbJson => read(&mut UbJsonReader::new(encoded), left),
+        Format::FlatBuffers => Err(Malformed::Syntax("FlatBuffers has no payloads of its own")),
     }
 }
 
@@ -142,6 +158,28 @@ fn nth<'a, R: Reader<'a>>(reader: &mut R, index: usize) -> Result<Option<Range<u
     Ok(None)
 }
 
+/// Writes the item `index` of a list anew: in a list that says the type of its items once they are no values by
+/// themselves. Whether there is such an item.
+fn copy_nth<'a, R: Reader<'a>, W: Writer>(
+    mut reader: R,
+    mut writer: W,
+    index: usize,
+) -> Result<bool, Malformed> {
+    let Token::List(mut scope) = reader.token()? else {
+        return Ok(false);
+    };
+    for _ in 0..index {
+        if !reader.more(&mut scope)? {
+            return Ok(false);
+        }
+        reader.skip(u8::MAX)?;
+    }
+    if !reader.more(&mut scope)? {
+        return Ok(false);
+    }
+    copy_value(&mut reader, &mut writer).map(|()| true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,7 +199,7 @@ mod tests {
             r#"[1,-2,18446744073709551615,1.5,true,null,"ä","\u0000AQI=",[[]],{"a":{}}]"#,
             r#"{"key":[{}]}"#,
         );
-        for format in Format::ALL {
+        for format in Format::OF_PAYLOADS {
             let read = PayloadValues.read(&transcode(&payload, format)).expect("values");
             assert_eq!(read.list.len(), 10, "{format:?}");
             assert_eq!(read.list[7], Value::Bytes(Bytes::from_static(&[1, 2])));
@@ -174,7 +212,7 @@ mod tests {
     #[test]
     fn an_item_is_found_in_every_format() {
         let payload = json(r#"["com.example", [1, {"a": 2}] ,{"b":"c"}]"#, "");
-        for format in Format::ALL {
+        for format in Format::OF_PAYLOADS {
             let payload = transcode(&payload, format);
             let item = |index| {
                 let args = PayloadValues.item(&payload, index)?;
@@ -196,6 +234,19 @@ mod tests {
             assert_eq!(item(3), None);
         }
         assert_eq!(PayloadValues.item(&Payload::EMPTY, 0), None);
+        let typed = Payload {
+            format: Format::UbJson,
+            args: Bytes::from_static(b"[$SU\x00#U\x02"),
+            kwargs: Bytes::new(),
+        };
+        assert_eq!(PayloadValues.item(&typed, 0), None, "not well-formed");
+        let typed = Payload {
+            args: Bytes::from_static(b"[$S#U\x02U\x02abU\x01c"),
+            ..typed
+        };
+        assert_eq!(PayloadValues.item(&typed, 0).as_deref(), Some(&b"SU\x02ab"[..]));
+        assert_eq!(PayloadValues.item(&typed, 1).as_deref(), Some(&b"Cc"[..]));
+        assert_eq!(PayloadValues.item(&typed, 2), None);
     }
 
     #[test]

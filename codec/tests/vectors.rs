@@ -15,7 +15,8 @@ use serde_json::Value as Json;
 
 /// What INDEX.md of the vectors counts; a test that finds fewer has not read them all.
 const SERIALIZATION_SAMPLES: usize = 35;
-const BYTE_STRINGS: usize = 59 + 35 + 35;
+const BYTE_STRINGS: usize = 59 + 35 + 35 + 35 + 35;
+const FLATBUFFERS: usize = 34;
 const VALIDATION_SAMPLES: usize = 67;
 const REFUSED_SAMPLES: usize = 28;
 
@@ -60,10 +61,16 @@ fn serialization_samples() -> Option<Vec<(String, Json)>> {
     Some(samples)
 }
 
-/// The encodings of a sample in one format.
+/// The encodings of a sample in one format. UBJSON comes in both dialects, BJData as the second one.
 fn variants(sample: &Json, format: Format) -> Vec<Bytes> {
     let list = sample["serializers"][format.name()].as_array().unwrap();
-    list.iter()
+    let chosen = match format {
+        Format::UbJson => &list[..1],
+        Format::BjData => &list[1..],
+        _ => list,
+    };
+    chosen
+        .iter()
         .map(|variant| unhex(variant["bytes_hex"].as_str().unwrap()))
         .collect()
 }
@@ -98,7 +105,7 @@ fn every_encoding_of_a_sample_decodes_to_the_same_message() {
     let mut count = 0;
     for (name, sample) in serialization_samples().into_iter().flatten() {
         let json = elements(&read(Format::Json, &variants(&sample, Format::Json)[0]));
-        for format in Format::ALL {
+        for format in Format::OF_PAYLOADS {
             for bytes in variants(&sample, format) {
                 assert_eq!(elements(&read(format, &bytes)), json, "{name}, {}", format.name());
                 count += 1;
@@ -111,7 +118,7 @@ fn every_encoding_of_a_sample_decodes_to_the_same_message() {
 #[test]
 fn what_was_decoded_has_the_expected_attributes() {
     for (name, sample) in serialization_samples().into_iter().flatten() {
-        for format in Format::ALL {
+        for format in Format::OF_PAYLOADS {
             let bytes = &variants(&sample, format)[0];
             let elements = elements(&read(format, bytes));
             for (attribute, expected) in sample["expected_attributes"].as_object().unwrap() {
@@ -168,7 +175,7 @@ fn base64_of_hex(hex: &Json) -> String {
 #[test]
 fn a_sample_is_encoded_byte_for_byte() {
     for (name, sample) in serialization_samples().into_iter().flatten() {
-        for format in Format::ALL {
+        for format in Format::OF_PAYLOADS {
             let known = variants(&sample, format);
             let written = write(format, &read(format, &known[0]));
             // The samples with spaces come first; what is written has none, but for the payload, which stays as
@@ -187,9 +194,9 @@ fn a_sample_is_encoded_byte_for_byte() {
 #[test]
 fn a_sample_is_translated_byte_for_byte() {
     for (name, sample) in serialization_samples().into_iter().flatten() {
-        for from in Format::ALL {
+        for from in Format::OF_PAYLOADS {
             let message = read(from, variants(&sample, from).last().unwrap());
-            for to in Format::ALL {
+            for to in Format::OF_PAYLOADS {
                 let written = write(to, &message);
                 assert!(
                     variants(&sample, to).contains(&written),
@@ -209,7 +216,7 @@ fn validation_samples_are_accepted_and_refused_as_expected() {
             continue;
         };
         seen += 1;
-        for format in Format::ALL {
+        for format in Format::OF_PAYLOADS {
             let result = decode(format, &in_format(message, format), &Limits::default());
             match sample.get("expected_error") {
                 None => drop(result.unwrap_or_else(|error| panic!("{name}: {error}"))),
@@ -234,4 +241,49 @@ fn in_format(message: &Json, format: Format) -> Bytes {
         kwargs: Bytes::new(),
     };
     transcode(&payload, format).args
+}
+
+#[test]
+fn flatbuffers_samples_say_what_their_schema_has() {
+    let mut count = 0;
+    for (name, sample) in serialization_samples().into_iter().flatten() {
+        let Some(list) = sample["serializers"]["flatbuffers"].as_array() else {
+            continue;
+        };
+        let full = elements(&read(Format::Cbor, &variants(&sample, Format::Cbor)[0]));
+        for variant in list {
+            let bytes = unhex(variant["bytes_hex"].as_str().unwrap());
+            let message = read(Format::FlatBuffers, &bytes);
+            let found = elements(&message);
+            // A client's roles are not in the samples, and a router's neither.
+            let says = |index: usize| match (&full[0], index) {
+                (code, 2) if *code == 1 || *code == 2 => Json::Null,
+                _ => full[index].clone(),
+            };
+            for (index, element) in found
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| !says(*index).is_null())
+            {
+                let expected = says(index);
+                match (element, &expected) {
+                    (Json::Object(found), Json::Object(expected)) => {
+                        for (key, value) in expected {
+                            assert_eq!(found.get(key), Some(value), "{name}: {key} of {element}");
+                        }
+                    }
+                    _ => assert_eq!(*element, expected, "{name}"),
+                }
+            }
+            assert_eq!(found.len(), full.len(), "{name}");
+            // Written and read again it is the same message.
+            assert_eq!(
+                read(Format::FlatBuffers, &write(Format::FlatBuffers, &message)),
+                message,
+                "{name}"
+            );
+            count += 1;
+        }
+    }
+    assert!(count == FLATBUFFERS || folder().is_none(), "{count}");
 }

@@ -12,19 +12,56 @@ pub enum Format {
     MsgPack = 1,
     /// CBOR (RFC 8949).
     Cbor = 2,
+    /// BJData, the descendant of UBJSON with little-endian numbers: what autobahn 26.6 and later speak under the
+    /// name `ubjson`.
+    BjData = 3,
+    /// UBJSON, draft 12: what clients before that speak under the same name.
+    UbJson = 4,
+    /// FlatBuffers, by autobahn's schema. Only messages have this form, payloads in them are CBOR.
+    FlatBuffers = 5,
 }
 
 impl Format {
     /// Every serializer, in the order of their discriminants.
-    pub const ALL: [Self; 3] = [Self::Json, Self::MsgPack, Self::Cbor];
+    pub const ALL: [Self; 6] = [
+        Self::Json,
+        Self::MsgPack,
+        Self::Cbor,
+        Self::BjData,
+        Self::UbJson,
+        Self::FlatBuffers,
+    ];
 
-    /// The name in configuration files and in WebSocket subprotocols.
+    /// One for each name: what a router offers that is not told otherwise.
+    pub const NAMED: [Self; 5] = [
+        Self::Json,
+        Self::MsgPack,
+        Self::Cbor,
+        Self::BjData,
+        Self::FlatBuffers,
+    ];
+
+    /// The forms that a payload can have, in the order of their discriminants.
+    pub const OF_PAYLOADS: [Self; 5] = [Self::Json, Self::MsgPack, Self::Cbor, Self::BjData, Self::UbJson];
+
+    /// The form of payloads in messages of this serializer.
+    #[must_use]
+    pub const fn of_payload(self) -> Self {
+        match self {
+            Self::FlatBuffers => Self::Cbor,
+            format => format,
+        }
+    }
+
+    /// The name in configuration files and in WebSocket subprotocols, which the two dialects of UBJSON share.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
             Self::MsgPack => "msgpack",
             Self::Cbor => "cbor",
+            Self::BjData | Self::UbJson => "ubjson",
+            Self::FlatBuffers => "flatbuffers",
         }
     }
 }
@@ -38,7 +75,7 @@ impl Format {
 /// [`Payload::EMPTY`]. Where kwargs are present and args are not, encoders write an empty list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payload {
-    /// The form of both slices.
+    /// The form of both slices, one of [`Format::OF_PAYLOADS`].
     pub format: Format,
     /// The encoded `Arguments`; empty where absent.
     pub args: Bytes,

@@ -22,8 +22,8 @@ pub(crate) const MIN_SIZE: usize = TIME + 16;
 /// Octets of the longest payload.
 pub(crate) const MAX_SIZE: usize = 4 << 20;
 
-/// Octets in front of the text: the list's header and the text's, five octets at most.
-const HEADER_MAX: usize = 1 + 5;
+/// Octets in front of the text: the list's header and the text's, six octets at most.
+const HEADER_MAX: usize = 1 + 6;
 
 /// What a payload says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +81,12 @@ impl Template {
     pub(crate) fn read(&self, payload: &Payload) -> Option<Stamp> {
         let at = find(&payload.args)?;
         let text = &payload.args[at..];
-        // JSON puts a quotation mark and a bracket behind the text, the others nothing.
-        let behind = if payload.format == Format::Json { 2 } else { 0 };
+        // JSON puts a quotation mark and a bracket behind the text, UBJSON a bracket, the others nothing.
+        let behind = match payload.format {
+            Format::Json => 2,
+            Format::BjData | Format::UbJson => 1,
+            _ => 0,
+        };
         if text.len() != self.size + behind {
             return None;
         }

@@ -49,6 +49,9 @@ GROUPS = {
     "SZ": "Serializers",
 }
 
+SERIALIZERS = ("json", "msgpack", "cbor")
+OTHERS = ("bjdata", "ubjson12", "flatbuffers")
+
 INTRODUCTION = """\
 # Conformance
 
@@ -57,7 +60,8 @@ written by `tests/blackbox/conformance_table.py` from the results of `make test`
 
 Each line is one test (`test_PS_001_…` for PS-001), which runs wherever it applies: over WebSocket (ws) and
 RawSocket (rs), with JSON, MessagePack and CBOR, against one shard and four; publish and subscribe, calls and the ends
-of sessions also over long-poll (lp). The last column says where it passed.
+of sessions also over long-poll (lp). It also runs once with each of the other serializers, as far as they have words
+for it: BJData over RawSocket, UBJSON draft 12 and FlatBuffers over WebSocket. The last column says where it passed.
 """
 
 
@@ -82,7 +86,7 @@ def place(where: str) -> tuple[str, str]:
     parts = where.split("-")
     shards = next((part.removeprefix("shards") for part in parts if part.startswith("shards")), "")
     transports = {"websocket": "ws", "rawsocket": "rs", "longpoll": "lp"}
-    known = [transports.get(part, part) for part in parts if part in (*transports, "json", "msgpack", "cbor")]
+    known = [transports.get(part, part) for part in parts if part in (*transports, *SERIALIZERS, *OTHERS)]
     return shards, " ".join(known)
 
 
@@ -104,9 +108,12 @@ def describe(passed: dict[tuple[str, str], bool]) -> str:
 def places_in_words(where: tuple[str, ...]) -> str:
     """Transports and serializers."""
     names = set(where)
-    transports = [part for part in ("ws", "rs", "lp") if any(part in place.split() for place in names)]
-    serializers = [name for name in ("json", "msgpack", "cbor") if any(name in place.split() for place in names)]
-    return f"{' '.join(transports) or 'all transports'}, {' '.join(serializers) or 'all serializers'}"
+    passed = {part for name in names for part in name.split()}
+    transports = [part for part in ("ws", "rs", "lp") if part in passed]
+    serializers = [name for name in SERIALIZERS if name in passed] or ["all serializers"]
+    others = [name for name in OTHERS if name in passed]
+    also = f", also {' '.join(others)}" if others else ""
+    return f"{' '.join(transports) or 'all transports'}, {' '.join(serializers)}{also}"
 
 
 def table(results: list[dict]) -> str:

@@ -10,7 +10,7 @@ import pytest
 from harness import config
 from harness.peers import Peers
 from harness.router import Router
-from harness.serializers import ALL, CBOR, JSON
+from harness.serializers import ALL, BJDATA, CBOR, FLATBUFFERS, JSON, UBJSON12
 
 OUT = Path(__file__).parent / "out"
 SHARDS = (1, 4)
@@ -18,6 +18,27 @@ COMBINATIONS = [(transport, serializer) for transport in ("websocket", "rawsocke
 # Long-poll, once with JSON and once with a binary serializer in batches, for these groups of lines.
 LONGPOLL = [("longpoll", serializer) for serializer in (JSON, CBOR)]
 OVER_LONGPOLL = ("PS", "CA", "GB")
+# Both dialects of UBJSON, for all lines.
+UBJSON = [("rawsocket", BJDATA), ("websocket", UBJSON12)]
+# Lines that run over FlatBuffers too: those whose messages its schema has words for, and that autobahn, which writes
+# and reads them, does not refuse to.
+IN_FLATBUFFERS = {
+    "AZ": (1, 2, 3, 4),
+    "CA": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 19, 20),
+    "CC": (1, 4, 5, 6, 7, 8, 9, 11, 13, 14, 16, 17, 18, 19, 20),
+    "CT": (1, 2, 4, 5, 6, 7, 9, 11),
+    "GB": (1, 2, 3, 5, 6, 11, 12),
+    "PC": (1, 4, 5, 6, 7, 8, 9, 10, 11, 12),
+    "PP": tuple(range(1, 14)),
+    "PR": (*range(1, 14), 15),
+    "PS": (*range(1, 27), 28),
+    "PV": (6, 9, 13, 14, 15, 16, 17, 19, 20, 21, 22, 23, 32, 33, 37, 38),
+    "PX": (1, 2, 3, 4, 5, 6, 7, 9, 10, 13, 14, 15, 16),
+    "RE": tuple(range(1, 11)),
+    "SE": (1, 2, 3, 5, 7, 12, 13, 15, 16, 17, 18, 19, 20, 24, 25),
+    "SR": (*range(1, 14), 15),
+    "UR": (1, 9, 10, 12, 13, 14, 15, 16, 17, 18),
+}
 LINE = re.compile(r"test_([A-Z]{2})_(\d{3})_")
 
 
@@ -93,7 +114,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs each test of `wamp` wherever its line applies."""
     if "wamp" in metafunc.fixturenames:
         line = LINE.match(metafunc.function.__name__)
-        combinations = COMBINATIONS + (LONGPOLL if line and line[1] in OVER_LONGPOLL else [])
+        group, number = (line[1], int(line[2])) if line else ("", 0)
+        combinations = [
+            *COMBINATIONS,
+            *(LONGPOLL if group in OVER_LONGPOLL else []),
+            *(UBJSON if line else []),
+            *([("websocket", FLATBUFFERS)] if number in IN_FLATBUFFERS.get(group, ()) else []),
+        ]
         names = [f"{transport}-{serializer.name}" for transport, serializer in combinations]
         metafunc.parametrize("wamp", combinations, ids=names, indirect=True)
 

@@ -37,8 +37,8 @@ pub(super) struct Envelope<'a, R: Reader<'a>> {
 
 /// A message's name and how many elements it has, the type included.
 #[derive(Clone, Copy)]
-pub(super) struct Shape {
-    pub(super) name: &'static str,
+pub(crate) struct Shape {
+    pub(crate) name: &'static str,
     pub(super) least: usize,
     pub(super) most: usize,
 }
@@ -266,7 +266,7 @@ fn malformed<'a, R: Reader<'a>>(reader: &R, what: Malformed) -> Refusal {
 }
 
 /// A value as an error's text names it.
-fn describe<S>(token: &Token<'_, S>) -> String {
+pub(crate) fn describe<S>(token: &Token<'_, S>) -> String {
     match token {
         Token::Null => "null".to_owned(),
         Token::Bool(value) => value.to_string(),

@@ -12,7 +12,7 @@ use crate::error::DecodeError;
 use crate::read::{Reader, Token};
 
 /// The message of type `code`.
-pub(super) fn shape(code: u64) -> Option<Shape> {
+pub(crate) fn shape(code: u64) -> Option<Shape> {
     let (name, least, most) = match code {
         code::HELLO => ("HELLO", 3, 3),
         code::WELCOME => ("WELCOME", 3, 3),

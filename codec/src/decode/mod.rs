@@ -15,8 +15,11 @@ use crosspoint_core::message::Message;
 use crosspoint_core::payload::Format;
 
 use self::envelope::Envelope;
+pub(crate) use self::envelope::describe;
+pub(crate) use self::messages::shape;
 use crate::error::{DecodeError, Malformed};
-use crate::read::{CborReader, JsonReader, MsgPackReader};
+use crate::flatbuffers;
+use crate::read::{BjDataReader, CborReader, JsonReader, MsgPackReader, UbJsonReader};
 
 /// How much of a peer's input is taken for a message. Its length is limited by the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +61,9 @@ pub fn decode(format: Format, input: &Bytes, limits: &Limits) -> Result<Message,
         },
         Format::MsgPack => Envelope::decode(MsgPackReader::new(input), input, *limits),
         Format::Cbor => Envelope::decode(CborReader::new(input), input, *limits),
+        Format::BjData => Envelope::decode(BjDataReader::new(input), input, *limits),
+        Format::UbJson => Envelope::decode(UbJsonReader::new(input), input, *limits),
+        Format::FlatBuffers => flatbuffers::decode(input, *limits),
     };
     decoded.map_err(|refusal| *refusal)
 }

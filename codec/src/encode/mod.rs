@@ -9,7 +9,8 @@ use crosspoint_core::message::Message;
 use crosspoint_core::options::{EventDetails, InvocationDetails, ResultDetails};
 use crosspoint_core::payload::{Format, Payload};
 
-use crate::write::{CborWriter, JsonWriter, MsgPackWriter};
+use crate::flatbuffers;
+use crate::write::{BjDataWriter, CborWriter, JsonWriter, MsgPackWriter, UbJsonWriter};
 
 /// Calls a function of `messages` with the writer of a format.
 macro_rules! with_writer {
@@ -18,6 +19,9 @@ macro_rules! with_writer {
             Format::Json => messages::$function(&mut JsonWriter::new($out), $($argument),*),
             Format::MsgPack => messages::$function(&mut MsgPackWriter::new($out), $($argument),*),
             Format::Cbor => messages::$function(&mut CborWriter::new($out), $($argument),*),
+            Format::BjData => messages::$function(&mut BjDataWriter::new($out), $($argument),*),
+            Format::UbJson => messages::$function(&mut UbJsonWriter::new($out), $($argument),*),
+            Format::FlatBuffers => flatbuffers::encode::$function($out, $($argument),*),
         }
     };
 }

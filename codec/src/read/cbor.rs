@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crosspoint_core::payload::Format;
 
-use super::{Cursor, Reader, unsigned};
+use super::{Cursor, Reader, half, unsigned};
 use crate::error::Malformed;
 
 type Token<'a> = super::Token<'a, Scope>;
@@ -162,19 +162,6 @@ impl<'a> CborReader<'a> {
             _ => Err(Malformed::Syntax("a reserved CBOR simple value")),
         }
     }
-}
-
-/// The value of a half-precision float (IEEE 754 binary16).
-fn half(bits: u16) -> f64 {
-    let exponent = i32::from(bits >> 10 & 0x1f);
-    let fraction = f64::from(bits & 0x3ff);
-    let magnitude = match exponent {
-        0 => fraction * 2f64.powi(-24),
-        31 if fraction == 0.0 => f64::INFINITY,
-        31 => f64::NAN,
-        _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
-    };
-    if bits >> 15 == 0 { magnitude } else { -magnitude }
 }
 
 /// The integer `-1 - number`, as a float where no other type can hold it.

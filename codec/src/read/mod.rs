@@ -8,6 +8,7 @@ mod json;
 mod msgpack;
 #[cfg(test)]
 mod tests;
+mod ubjson;
 
 use std::borrow::Cow;
 
@@ -15,6 +16,7 @@ pub(crate) use cbor::{CborReader, major};
 use crosspoint_core::payload::Format;
 pub(crate) use json::JsonReader;
 pub(crate) use msgpack::MsgPackReader;
+pub(crate) use ubjson::{BjDataReader, UbJsonReader, marker};
 
 use crate::error::Malformed;
 
@@ -162,6 +164,19 @@ impl<S: Copy> From<&Token<'_, S>> for Passed<S> {
 /// An integer as a token: [`Token::UInt`] only where [`Token::Int`] cannot hold it.
 fn unsigned<'a, S>(value: u64) -> Token<'a, S> {
     i64::try_from(value).map_or(Token::UInt(value), Token::Int)
+}
+
+/// The value of a half-precision float (IEEE 754 binary16).
+fn half(bits: u16) -> f64 {
+    let exponent = i32::from(bits >> 10 & 0x1f);
+    let fraction = f64::from(bits & 0x3ff);
+    let magnitude = match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
+    };
+    if bits >> 15 == 0 { magnitude } else { -magnitude }
 }
 
 /// The bytes of a binary serializer and how far they were read.

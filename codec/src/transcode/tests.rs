@@ -20,7 +20,7 @@ fn becomes(from: (Format, &[u8]), to: (Format, &[u8])) {
     assert_eq!(translated.args, to.1, "{:x?} to {:?}", from, to.0);
 }
 
-/// Asserts that the three are one value: each becomes each.
+/// Asserts that the three are one value: each becomes each, also by way of both dialects of UBJSON.
 fn equal(json: &str, msgpack: &[u8], cbor: &[u8]) {
     let all = [
         (Format::Json, json.as_bytes()),
@@ -30,6 +30,9 @@ fn equal(json: &str, msgpack: &[u8], cbor: &[u8]) {
     for from in all {
         for to in all {
             becomes(from, to);
+            for dialect in [Format::BjData, Format::UbJson] {
+                becomes((dialect, &transcode(&args(from.0, from.1), dialect).args), to);
+            }
         }
     }
 }
@@ -169,19 +172,19 @@ fn sz_010_indefinite_lengths_become_definite() {
 }
 
 #[test]
-fn sz_013_what_json_cannot_count_is_null() {
+fn sz_013_what_json_and_ubjson_cannot_count_is_null() {
     becomes(
         (Format::Cbor, b"\x83\xf9\x7e\x00\xf9\x7c\x00\xf9\xfc\x00"),
         (Format::Json, b"[null,null,null]"),
     );
-    becomes(
-        (Format::Cbor, b"\x81\xf9\x7c\x00"),
-        (Format::MsgPack, b"\x91\xcb\x7f\xf0\0\0\0\0\0\0"),
-    );
+    let infinity = (Format::Cbor, &b"\x81\xf9\x7c\x00"[..]);
+    becomes(infinity, (Format::MsgPack, b"\x91\xcb\x7f\xf0\0\0\0\0\0\0"));
+    becomes(infinity, (Format::BjData, b"[D\0\0\0\0\0\0\xf0\x7f]"));
+    becomes(infinity, (Format::UbJson, b"[Z]"));
 }
 
 #[test]
-fn sz_014_keys_become_text_only_in_json() {
+fn sz_014_keys_become_text_only_where_they_have_to() {
     let msgpack = b"\x91\x88\x01\x00\xff\x00\xc3\x00\xc0\x00\xcb\x3f\xf8\0\0\0\0\0\0\x00\xc4\x02\x01\x02\x00\x92\x01\xa1x\x00\x81\xa1k\x02\x00";
     let cbor = b"\x81\xa8\x01\x00\x20\x00\xf5\x00\xf6\x00\xfb\x3f\xf8\0\0\0\0\0\0\x00\x42\x01\x02\x00\x82\x01\x61x\x00\xa1\x61k\x02\x00";
     let json = br#"[{"1":0,"-1":0,"true":0,"null":0,"1.5":0,"\u0000AQI=":0,"[1,\"x\"]":0,"{\"k\":2}":0}]"#;
@@ -189,6 +192,65 @@ fn sz_014_keys_become_text_only_in_json() {
     becomes((Format::Cbor, cbor), (Format::MsgPack, msgpack));
     becomes((Format::MsgPack, msgpack), (Format::Json, json));
     becomes((Format::Cbor, cbor), (Format::Json, json));
+    let keys = b"\x81\xa2\x01\x00\x42\x01\x02\x00";
+    let text = b"[{U\x011U\x00U\x05\0AQI=U\x00}]";
+    becomes((Format::Cbor, keys), (Format::BjData, text));
+    becomes((Format::Cbor, keys), (Format::UbJson, text));
+}
+
+#[test]
+fn ubjson_has_the_shortest_types() {
+    let cbor = b"\x8a\x00\x18\xff\x19\x01\x00\x19\xff\xff\x1a\xff\xff\xff\xff\x1b\x7f\xff\xff\xff\xff\xff\xff\xff\x20\x38\x80\x39\x80\x00\x3a\x80\x00\x00\x00";
+    becomes(
+        (Format::Cbor, cbor),
+        (
+            Format::BjData,
+            b"[U\0U\xffu\0\x01u\xff\xffm\xff\xff\xff\xffM\xff\xff\xff\xff\xff\xff\xff\x7fi\xffI\x7f\xffl\xff\x7f\xff\xffL\xff\xff\xff\x7f\xff\xff\xff\xff]",
+        ),
+    );
+    becomes(
+        (Format::Cbor, cbor),
+        (
+            Format::UbJson,
+            b"[U\0U\xffI\x01\0l\0\0\xff\xffL\0\0\0\0\xff\xff\xff\xffL\x7f\xff\xff\xff\xff\xff\xff\xffi\xffI\xff\x7fl\xff\xff\x7f\xffL\xff\xff\xff\xff\x7f\xff\xff\xff]",
+        ),
+    );
+    let largest = b"\x81\x1b\xff\xff\xff\xff\xff\xff\xff\xff";
+    becomes(
+        (Format::Cbor, largest),
+        (Format::UbJson, b"[HU\x1418446744073709551615]"),
+    );
+    becomes(
+        (Format::Cbor, largest),
+        (Format::BjData, b"[M\xff\xff\xff\xff\xff\xff\xff\xff]"),
+    );
+    let texts = (Format::Cbor, &b"\x84\x60\x61a\x62\xc3\xa9\x42\x01\x02"[..]);
+    becomes(
+        texts,
+        (Format::BjData, b"[SU\0CaSU\x02\xc3\xa9[$B#U\x02\x01\x02]"),
+    );
+    becomes(
+        texts,
+        (Format::UbJson, b"[SU\0CaSU\x02\xc3\xa9[$U#U\x02\x01\x02]"),
+    );
+}
+
+#[test]
+fn optimised_containers_become_plain_ones_and_no_ops_vanish() {
+    becomes(
+        (Format::UbJson, b"[[$i#U\x02\x01\x02N{$Z#U\x01U\x01k[$C#U\x01c]"),
+        (Format::Json, br#"[[1,2],{"k":null},["c"]]"#),
+    );
+    becomes(
+        (Format::BjData, b"[h\0\x3eHU\x041E+2]"),
+        (Format::Json, b"[1.5,100.0]"),
+    );
+}
+
+#[test]
+fn payloads_of_flatbuffers_are_cbor() {
+    let translated = transcode(&args(Format::Json, b"[1]"), Format::FlatBuffers);
+    assert_eq!(translated, args(Format::Cbor, b"\x81\x01"));
 }
 
 #[test]
@@ -233,9 +295,10 @@ fn strings_of_every_length_have_the_shortest_head() {
     for length in [23, 24, 31, 32, 255, 256, 65_535, 65_536] {
         let text = "x".repeat(length);
         let json = args(Format::Json, format!("[\"{text}\"]").as_bytes());
-        for format in [Format::MsgPack, Format::Cbor] {
+        for format in [Format::MsgPack, Format::Cbor, Format::BjData, Format::UbJson] {
             let there = transcode(&json, format);
-            assert!(there.args.len() <= length + 6);
+            // A head of five bytes for the text, and what is around it: one of the list, in UBJSON three.
+            assert!(there.args.len() <= length + 8);
             assert_eq!(transcode(&there, Format::Json), json);
         }
     }

@@ -76,6 +76,8 @@ impl<'b> CborWriter<'b> {
 impl Writer for CborWriter<'_> {
     const FORMAT: Format = Format::Cbor;
 
+    const TEXT_KEYS: bool = false;
+
     fn null(&mut self) {
         self.head(major::SIMPLE, 22);
     }

@@ -81,6 +81,8 @@ impl<'b> JsonWriter<'b> {
 impl Writer for JsonWriter<'_> {
     const FORMAT: Format = Format::Json;
 
+    const TEXT_KEYS: bool = true;
+
     fn null(&mut self) {
         self.word("null");
     }

@@ -3,6 +3,7 @@
 mod cbor;
 mod json;
 mod msgpack;
+mod ubjson;
 
 use bytes::BytesMut;
 pub(crate) use cbor::CborWriter;
@@ -10,6 +11,7 @@ use crosspoint_core::payload::Format;
 use crosspoint_core::value::{Dict, Value};
 pub(crate) use json::JsonWriter;
 pub(crate) use msgpack::MsgPackWriter;
+pub(crate) use ubjson::{BjDataWriter, UbJsonWriter};
 
 /// A list or dictionary that was begun and not yet ended.
 #[must_use = "a container has to be ended"]
@@ -33,11 +35,14 @@ pub(crate) trait Writer {
     /// The serializer.
     const FORMAT: Format;
 
+    /// Whether keys can only be text.
+    const TEXT_KEYS: bool;
+
     fn null(&mut self);
     fn bool(&mut self, value: bool);
     fn int(&mut self, value: i64);
     fn uint(&mut self, value: u64);
-    /// JSON has no infinities and no NaN: there they are null.
+    /// JSON and UBJSON have no infinities and no NaN: there they are null.
     fn float(&mut self, value: f64);
     fn str(&mut self, value: &str);
     fn bytes(&mut self, value: &[u8]);

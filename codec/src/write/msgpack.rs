@@ -61,6 +61,8 @@ fn head(count: usize, write: impl FnOnce(&mut &mut [u8], u32) -> bool) -> ([u8; 
 impl Writer for MsgPackWriter<'_> {
     const FORMAT: Format = Format::MsgPack;
 
+    const TEXT_KEYS: bool = false;
+
     fn null(&mut self) {
         infallible(encode::write_nil(self));
     }

@@ -186,6 +186,9 @@ pub(crate) enum Serializer {
     Json,
     Msgpack,
     Cbor,
+    /// BJData, the dialect that routers speak by default.
+    Ubjson,
+    Flatbuffers,
 }
 
 impl Serializer {
@@ -194,6 +197,8 @@ impl Serializer {
             Self::Json => Format::Json,
             Self::Msgpack => Format::MsgPack,
             Self::Cbor => Format::Cbor,
+            Self::Ubjson => Format::BjData,
+            Self::Flatbuffers => Format::FlatBuffers,
         }
     }
 }

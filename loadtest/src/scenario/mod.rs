@@ -47,7 +47,7 @@ pub(crate) fn run(scenario: &Scenario) -> anyhow::Result<Report> {
 }
 
 /// Payloads of one size for each serializer.
-struct Templates([Template; 3]);
+struct Templates([Template; Format::ALL.len()]);
 
 impl Templates {
     fn new(size: u64) -> Self {

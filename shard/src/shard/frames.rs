@@ -69,7 +69,7 @@ impl Deflaters {
 pub(super) struct EventFrames<'e> {
     event: &'e Event,
     /// The payload in the other formats, where it was translated.
-    payloads: [Option<Payload>; Format::ALL.len()],
+    payloads: [Option<Payload>; Format::OF_PAYLOADS.len()],
     /// One for each kind of receiver met so far; nearly always there are few kinds.
     frames: SmallVec<[(Kind, Encoded); 2]>,
     /// The place of the last receiver's: most receivers are of the same kind as the one before.
@@ -119,10 +119,11 @@ impl<'e> EventFrames<'e> {
         /// What an EVENT has beside its payload, with some details.
         const ENVELOPE: usize = 192;
         let event = self.event;
-        let payload = if event.payload.format == format {
+        let wanted = format.of_payload();
+        let payload = if event.payload.format == wanted {
             &event.payload
         } else {
-            self.payloads[format as usize].get_or_insert_with(|| transcode(&event.payload, format))
+            self.payloads[wanted as usize].get_or_insert_with(|| transcode(&event.payload, wanted))
         };
         let mut builder = FrameBuilder::new(framing, format, payload.len() + ENVELOPE);
         encode_event(

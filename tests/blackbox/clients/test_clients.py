@@ -24,6 +24,13 @@ XCONN = ["subscribe", "call", "errors", "timeout", "killed_peer", "leave"]
 
 EVERYWHERE = [(transport, name) for transport in ("websocket", "rawsocket") for name in ("json", "msgpack", "cbor")]
 WEBSOCKET = EVERYWHERE[:3]
+# Over FlatBuffers autobahn fails at every error that has arguments.
+WITHOUT_ERRORS = ["subscribe", "publish_options", "call", "progress", "leave"]
+OTHERS = [
+    ("websocket", "ubjson", PYTHON),
+    ("rawsocket", "ubjson", PYTHON),
+    ("websocket", "flatbuffers", WITHOUT_ERRORS),
+]
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +69,13 @@ def test_autobahn_python(peers: Peers, framework: str, transport: str, serialize
     """autobahn-python on asyncio and Twisted."""
     command = [sys.executable, str(HERE / "autobahn_python.py"), framework]
     drive(command, peers, transport, serializer, PYTHON)
+
+
+@pytest.mark.parametrize(("transport", "serializer", "steps"), OTHERS)
+def test_autobahn_python_with_others(peers: Peers, transport: str, serializer: str, steps: list[str]) -> None:
+    """autobahn-python with the serializers that only it has."""
+    command = [sys.executable, str(HERE / "autobahn_python.py"), "asyncio"]
+    drive(command, peers, transport, serializer, steps)
 
 
 @pytest.mark.parametrize(("transport", "serializer"), EVERYWHERE)

@@ -9,7 +9,7 @@ import pytest
 from harness import messages as m
 from harness.config import SMALL_LIMIT
 from harness.peers import Peers
-from harness.serializers import ALL, JSON
+from harness.serializers import ALL, BJDATA, FLATBUFFERS, JSON, UBJSON12, Serializer
 from harness.session import Session
 from harness.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Closed, Connection, HandshakeRefused
 
@@ -219,3 +219,23 @@ def test_http_garbage(websocket: Peers) -> None:
     with contextlib.suppress(Closed):
         assert connection.read_until(b"\r\n").startswith(b"HTTP/1.1 4")
     connection.close()
+
+
+@pytest.mark.parametrize("dialect", [BJDATA, UBJSON12], ids=lambda serializer: serializer.name)
+def test_TW_014_dialects_of_ubjson(wamp_of, dialect: Serializer) -> None:
+    """UBJSON clients of both dialects, which share a subprotocol, are told apart by the configuration of their transport."""
+    wamp = wamp_of("websocket")
+    numbers = [1, 255, 256, 65535, 65536, -1, -129, -32769, 1 << 40, -(1 << 40), 0.5, b"\x01\x02"]
+    subscriber = wamp.join(serializer=dialect)
+    assert subscriber.transport.header("Sec-WebSocket-Protocol") == "wamp.2.ubjson"
+    subscriber.subscribe(wamp.uri("topic"))
+    for serializer in (BJDATA, UBJSON12):
+        wamp.join(serializer=serializer).publish(wamp.uri("topic"), numbers)
+        assert subscriber.event()[4] == numbers
+
+
+def test_subprotocol_of_flatbuffers(wamp_of) -> None:
+    """FlatBuffers has a subprotocol, and no batched form."""
+    session = wamp_of("websocket").connect(serializer=FLATBUFFERS)
+    assert session.transport.header("Sec-WebSocket-Protocol") == "wamp.2.flatbuffers"
+    session.join().barrier()

@@ -2,7 +2,7 @@
 
 from .wire import Address
 
-SERIALIZERS = ["cbor", "msgpack", "json"]
+SERIALIZERS = ["cbor", "msgpack", "json", "ubjson", "flatbuffers"]
 
 # Who a connection is, by the listener it comes in at: role and fixed authid (None: assigned by the router).
 IDENTITIES: dict[str, tuple[str, str | None]] = {
@@ -16,6 +16,9 @@ IDENTITIES: dict[str, tuple[str, str | None]] = {
     "testator": ("testator", "testator"),
     "historian": ("historian", "historian"),
 }
+
+# What is behind a path where the older dialect of UBJSON is spoken.
+OLDER = "_ubjson12"
 
 EVERYTHING = {"call": True, "register": True, "publish": True, "subscribe": True}
 
@@ -127,6 +130,15 @@ def simple(port: int, **websocket_options: object) -> dict:
     return node([realm("realm1")], [universal(port, paths, rawsocket(), {"lp": longpoll()})])
 
 
+def with_older(paths: dict[str, dict]) -> dict[str, dict]:
+    """Every WebSocket path, and one beside it for the older dialect of UBJSON."""
+    older = {
+        path + OLDER: {**service, "options": {**service.get("options", {}), "ubjson_dialect": "ubjson12"}}
+        for path, service in paths.items()
+    }
+    return {**paths, **older}
+
+
 # The conformance tests' ports: one for each identity's RawSocket, of which the first also serves WebSocket,
 # each identity at a path of its own; and one with small limits.
 PORTS = len(IDENTITIES) + 1
@@ -150,11 +162,11 @@ def conformance(ports: list[int]) -> dict:
     paths["ws_takeover"] = websocket(compression={"deflate": takeover})
     polls = {"lp" if name == "anonymous" else f"lp_{name}": longpoll(name) for name in IDENTITIES}
     polls["lp_brief"] = longpoll(**BRIEF)
-    transports = [universal(ports[0], paths, rawsocket("anonymous"), polls)]
+    transports = [universal(ports[0], with_older(paths), rawsocket("anonymous"), polls)]
     for port, name in zip(ports[1:], list(IDENTITIES)[1:]):
         transports.append({"endpoint": _tcp(port), **rawsocket(name)})
     small = websocket(max_message_size=SMALL_LIMIT, batched=True, compression=DEFLATE), rawsocket(max_message_size=SMALL_LIMIT)
-    transports.append(universal(ports[-1], {"ws": small[0]}, small[1]))
+    transports.append(universal(ports[-1], with_older({"ws": small[0]}), small[1]))
     realms = [
         realm("realm1") | {"store": STORE},
         realm("realm2"),

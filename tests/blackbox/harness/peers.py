@@ -4,6 +4,7 @@ import itertools
 import select
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from .longpoll import LongPoll
@@ -70,7 +71,11 @@ class Peers:
     ) -> WebSocket | RawSocket | LongPoll:
         """A new connection after the transport's handshake."""
         kind = TRANSPORTS[self.transport]
-        return kind(self.address(identity), serializer or self.serializer, **arguments)
+        serializer = serializer or self.serializer
+        address = self.address(identity)
+        if self.is_websocket:
+            address = replace(address, path=address.path + serializer.path)
+        return kind(address, serializer, **arguments)
 
     def connect(
         self, identity: str = "anonymous", serializer: Serializer | None = None, **arguments: Any

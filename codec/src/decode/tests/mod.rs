@@ -1,4 +1,4 @@
-//! The checks of [`decode()`], each in all three serializers where they can express the input.
+//! The checks of [`decode()`], each in all serializers that write lists, where they can express the input.
 
 mod elements;
 mod options;
@@ -24,7 +24,7 @@ fn input(json: &str, format: Format) -> Bytes {
 
 /// The message that `json` is, the same in all formats but for its payload.
 fn accepted(json: &str) -> Message {
-    for format in [Format::MsgPack, Format::Cbor] {
+    for format in [Format::MsgPack, Format::Cbor, Format::BjData, Format::UbJson] {
         let result = decode(format, &input(json, format), &Limits::default());
         assert!(result.is_ok(), "{json} in {}: {result:?}", format.name());
     }
@@ -34,7 +34,7 @@ fn accepted(json: &str) -> Message {
 
 /// Asserts that `json` is refused, with an error of this text.
 fn refused(json: &str, text: &str) {
-    for format in Format::ALL {
+    for format in Format::OF_PAYLOADS {
         let result = decode(format, &input(json, format), &Limits::default());
         let error = result.expect_err(json).to_string();
         assert_eq!(error, text, "{json} in {}", format.name());

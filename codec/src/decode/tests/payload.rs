@@ -85,7 +85,7 @@ fn an_opaque_payload_is_taken_where_enc_algo_announces_it() {
 
 #[test]
 fn strings_and_payload_share_the_memory_of_the_input() {
-    for format in Format::ALL {
+    for format in Format::OF_PAYLOADS {
         let bytes = input(
             "[16,1,{\"x_key\":\"value\"},\"com.topic\",[\"payload\"],{\"k\":1}]",
             format,

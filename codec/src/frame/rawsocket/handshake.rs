@@ -132,9 +132,7 @@ pub fn accept(
     if reserved != [0, 0] {
         return Err(HandshakeError::Refused(Refusal::ReservedBits));
     }
-    let format = format_of(choice & 0xf)
-        .filter(|format| enabled.contains(format))
-        .ok_or(HandshakeError::Refused(Refusal::Serializer))?;
+    let format = format_of(choice & 0xf, enabled).ok_or(HandshakeError::Refused(Refusal::Serializer))?;
     let peer_max = MaxLength::from_nibble(choice >> 4);
     Ok(Some(Accepted {
         format,
@@ -188,11 +186,14 @@ const fn serializer(format: Format) -> u8 {
         Format::Json => 1,
         Format::MsgPack => 2,
         Format::Cbor => 3,
+        Format::BjData | Format::UbJson => 4,
+        Format::FlatBuffers => 5,
     }
 }
 
-fn format_of(number: u8) -> Option<Format> {
-    Format::ALL
-        .into_iter()
+fn format_of(number: u8, enabled: &[Format]) -> Option<Format> {
+    enabled
+        .iter()
+        .copied()
         .find(|&format| serializer(format) == number)
 }

@@ -17,7 +17,7 @@ const OPCODE_BITS: u8 = 0x0f;
 pub const fn opcode_of(format: Format) -> OpCode {
     match format {
         Format::Json => OpCode::Data(Data::Text),
-        Format::MsgPack | Format::Cbor => OpCode::Data(Data::Binary),
+        _ => OpCode::Data(Data::Binary),
     }
 }
 

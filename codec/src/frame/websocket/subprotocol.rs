@@ -11,14 +11,17 @@ pub const fn subprotocol(format: Format) -> &'static str {
         Format::Json => "wamp.2.json",
         Format::MsgPack => "wamp.2.msgpack",
         Format::Cbor => "wamp.2.cbor",
+        Format::BjData | Format::UbJson => "wamp.2.ubjson",
+        Format::FlatBuffers => "wamp.2.flatbuffers",
     }
 }
 
-/// The serializer that a subprotocol stands for; `None` if the name is not known. Case matters.
+/// The one of `enabled` that a subprotocol stands for; `None` if there is none. Case matters.
 #[must_use]
-pub fn format_of(name: &[u8]) -> Option<Format> {
-    Format::ALL
-        .into_iter()
+pub fn format_of(name: &[u8], enabled: &[Format]) -> Option<Format> {
+    enabled
+        .iter()
+        .copied()
         .find(|&format| subprotocol(format).as_bytes() == name)
 }
 
@@ -35,13 +38,19 @@ pub struct Subprotocol {
 }
 
 impl Subprotocol {
-    /// The subprotocol called `name`, if it is known. Case matters.
+    /// The subprotocol called `name`, if it is one of the serializers in `enabled`. Case matters.
     #[must_use]
-    pub fn of(name: &[u8]) -> Option<Self> {
+    pub fn of(name: &[u8], enabled: &[Format]) -> Option<Self> {
         let serializer = name.strip_suffix(BATCHED.as_bytes());
         let batched = serializer.is_some();
-        let format = format_of(serializer.unwrap_or(name))?;
-        Some(Self { format, batched })
+        let format = format_of(serializer.unwrap_or(name), enabled)?;
+        Some(Self { format, batched }).filter(Self::exists)
+    }
+
+    /// Whether there is such a subprotocol: FlatBuffers has no batched one.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        !self.batched || self.format != Format::FlatBuffers
     }
 }
 
@@ -59,17 +68,20 @@ mod tests {
     #[test]
     fn names_lead_back_to_their_format() {
         for format in Format::ALL {
-            assert_eq!(format_of(subprotocol(format).as_bytes()), Some(format));
+            let name = subprotocol(format).as_bytes();
+            assert_eq!(format_of(name, &[format]), Some(format));
+            assert_eq!(format_of(name, &[]), None);
             for batched in [false, true] {
                 let subprotocol = Subprotocol { format, batched };
-                assert_eq!(
-                    Subprotocol::of(subprotocol.to_string().as_bytes()),
-                    Some(subprotocol)
-                );
+                let name = subprotocol.to_string();
+                let found = Subprotocol::of(name.as_bytes(), &[format]);
+                assert_eq!(found, Some(subprotocol).filter(Subprotocol::exists));
             }
         }
-        assert_eq!(Subprotocol::of(b"wamp.2.json.batched.batched"), None);
-        assert_eq!(format_of(b"WAMP.2.JSON"), None);
-        assert_eq!(format_of(b"wamp.2.json.batched"), None);
+        let of = |name| Subprotocol::of(name, &Format::ALL);
+        assert_eq!(of(b"wamp.2.json.batched.batched"), None);
+        assert_eq!(of(b"wamp.2.flatbuffers.batched"), None);
+        assert_eq!(format_of(b"WAMP.2.JSON", &Format::ALL), None);
+        assert_eq!(format_of(b"wamp.2.json.batched", &Format::ALL), None);
     }
 }

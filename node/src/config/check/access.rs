@@ -98,11 +98,11 @@ fn known<'a>(field: &Field<'_>, name: &str, what: &str, names: impl Iterator<Ite
 
 /// The `serializers` of a transport; all that there are without the key.
 pub(super) fn serializers(transport: &mut Section<'_>) -> Vec<Format> {
-    let all = Format::ALL.map(|format| (format.name(), format));
-    transport.or("serializers", Format::ALL.to_vec(), |field| {
+    let all = Format::NAMED.map(|format| (format.name(), format));
+    transport.or("serializers", Format::NAMED.to_vec(), |field| {
         let mut serializers = Vec::new();
         for item in field.some_items("serializers, such as \"json\"") {
-            match item.choice(&all, &["ubjson", "flatbuffers"]) {
+            match item.choice(&all, &[]) {
                 Some(format) if serializers.contains(&format) => item.wrong("each serializer once"),
                 Some(format) => serializers.push(format),
                 None => {}
@@ -110,4 +110,15 @@ pub(super) fn serializers(transport: &mut Section<'_>) -> Vec<Format> {
         }
         Some(serializers)
     })
+}
+
+/// The option `ubjson_dialect`: which of the two serializers `ubjson` means among `serializers`.
+pub(super) fn ubjson_dialect(options: &mut Section<'_>, serializers: &mut [Format]) {
+    let dialects = [("bjdata", Format::BjData), ("ubjson12", Format::UbJson)];
+    let chosen = options.or("ubjson_dialect", Format::BjData, |field| {
+        field.choice(&dialects, &[])
+    });
+    for serializer in serializers.iter_mut().filter(|format| **format == Format::BjData) {
+        *serializer = chosen;
+    }
 }

@@ -52,6 +52,7 @@ pub(super) fn longpoll(mut section: Section<'_>, scope: &Scope<'_>) -> LongPoll 
 fn options(mut section: Section<'_>, service: &mut LongPoll) {
     service.allowed_origins = allowed_origins(&mut section, std::mem::take(&mut service.allowed_origins));
     service.allow_null_origin = section.or("allow_null_origin", true, Field::boolean);
+    access::ubjson_dialect(&mut section, &mut service.serializers);
     service.request_timeout = seconds(&mut section, "request_timeout", DEFAULT_REQUEST_TIMEOUT);
     service.session_timeout = seconds(&mut section, "session_timeout", DEFAULT_SESSION_TIMEOUT);
     let mut size = |key, what, default, most| section.or(key, default, |field| count(field, what, 1, most));

@@ -108,13 +108,14 @@ fn max_connections(section: &mut Section<'_>) -> usize {
 }
 
 fn rawsocket(mut section: Section<'_>, scope: &Scope<'_>) -> RawSocket {
-    let serializers = access::serializers(&mut section);
+    let mut serializers = access::serializers(&mut section);
     let access = access::access(&mut section, scope);
     let max_message_size = section.or("options", LARGEST_RAWSOCKET_MESSAGE, |field| {
         let mut options = field.section("RawSocket options")?;
         let size = options.or("max_message_size", LARGEST_RAWSOCKET_MESSAGE, |field| {
             count(field, "bytes", 512, LARGEST_RAWSOCKET_MESSAGE as u64)
         });
+        access::ubjson_dialect(&mut options, &mut serializers);
         options.finish();
         Some(size)
     });

@@ -52,7 +52,8 @@ pub(super) fn websocket(mut section: Section<'_>, scope: &Scope<'_>) -> WebSocke
     websocket
 }
 
-fn options(mut section: Section<'_>, defaults: WebSocket) -> WebSocket {
+fn options(mut section: Section<'_>, mut defaults: WebSocket) -> WebSocket {
+    access::ubjson_dialect(&mut section, &mut defaults.serializers);
     let allowed_origins = allowed_origins(&mut section, defaults.allowed_origins);
     let batched = section.or("batched", false, Field::boolean);
     let compression = compression::compression(&mut section);

@@ -59,7 +59,7 @@ fn good() -> Value {
                     "id": "all",
                     "endpoint": {"type": "tcp", "port": 9000, "interface": "::1", "version": 6, "backlog": 7, "shared": true},
                     "max_connections": 99,
-                    "rawsocket": {"serializers": ["cbor"], "options": {"max_message_size": 1000}},
+                    "rawsocket": {"serializers": ["cbor"], "options": {"max_message_size": 1000, "ubjson_dialect": "bjdata"}},
                     "websocket": {"ws": {"type": "websocket", "auth": {
                         "anonymous": {"type": "static", "role": "anonymous", "realm": "realm1", "authid": "bob"}
                     }}},
@@ -81,14 +81,14 @@ fn good() -> Value {
                     "type": "websocket",
                     "endpoint": {"type": "unix", "path": "ws.sock"},
                     "url": "ws://localhost/",
-                    "serializers": ["json", "msgpack"],
+                    "serializers": ["json", "ubjson"],
                     "options": {
                         "allowed_origins": ["https://example.com"], "allow_null_origin": false,
                         "max_frame_size": 4096, "max_message_size": 2048, "open_handshake_timeout": 2000,
                         "close_handshake_timeout": 3000, "auto_ping_interval": 10000, "auto_ping_timeout": 5000,
                         "auto_ping_size": 16, "auto_ping_restart_on_any_traffic": false, "tcp_nodelay": false,
                         "enable_webstatus": false, "validate_utf8": true, "fail_by_drop": false,
-                        "auto_fragment_size": 0, "batched": true,
+                        "auto_fragment_size": 0, "batched": true, "ubjson_dialect": "ubjson12",
                         "compression": deflate()
                     }
                 }
@@ -104,7 +104,7 @@ fn good_longpoll() -> Value {
             "allowed_origins": ["http://*.example.com:80"], "allow_null_origin": false,
             "request_timeout": 4, "session_timeout": 15, "queue_limit_bytes": 70000,
             "queue_limit_messages": 71, "max_message_size": 9000, "max_transports": 8,
-            "debug": false, "debug_transport_id": null
+            "debug": false, "debug_transport_id": null, "ubjson_dialect": "bjdata"
         }
     })
 }
@@ -393,7 +393,6 @@ fn the_configuration_that_crossbar_writes_is_refused_only_for_what_is_not_built_
         keys,
         [
             "workers[0].realms[0].options.bridge_meta_api",
-            "workers[0].transports[0].paths.ws.serializers[2]",
             "workers[0].transports[0].paths.publish.type",
             "workers[0].transports[0].paths.info.type",
         ]

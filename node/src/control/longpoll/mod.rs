@@ -221,17 +221,13 @@ impl Service {
         let protocols = protocols
             .filter(|protocols| protocols.iter().all(serde_json::Value::is_string))
             .ok_or_else(|| bad("Expected {\"protocols\": [\"wamp.2.json\", …]}.".to_owned()))?;
-        let served = |name: &str| {
-            let protocol = Subprotocol::of(name.as_bytes())?;
-            let serializers = &self.config.serializers;
-            serializers.contains(&protocol.format).then_some(protocol)
-        };
+        let served = |name: &str| Subprotocol::of(name.as_bytes(), &self.config.serializers);
         let mut names = protocols.iter().filter_map(serde_json::Value::as_str);
         names.find_map(served).ok_or_else(|| {
             let plain = self.config.serializers.iter().map(|format| subprotocol(*format));
             let names = plain.collect::<Vec<_>>().join(", ");
             bad(format!(
-                "None of these protocols is served here; there are {names}, each also with .batched."
+                "None of these protocols is served here; there are {names}, each but wamp.2.flatbuffers also with .batched."
             ))
         })
     }
@@ -248,5 +244,7 @@ fn content_type(format: Format) -> HeaderValue {
         Format::Json => "application/json",
         Format::MsgPack => "application/x-msgpack",
         Format::Cbor => "application/cbor",
+        Format::BjData | Format::UbJson => "application/ubjson",
+        Format::FlatBuffers => "application/x-flatbuffers",
     })
 }

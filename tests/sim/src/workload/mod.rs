@@ -46,7 +46,7 @@ impl Context<'_> {
     fn payload(&mut self) -> Payload {
         *self.last_token += 1;
         Payload {
-            format: Format::ALL[self.rng.usize(..Format::ALL.len())],
+            format: Format::OF_PAYLOADS[self.rng.usize(..Format::OF_PAYLOADS.len())],
             args: Bytes::from(format!("[{}]", self.last_token)),
             kwargs: Bytes::new(),
         }

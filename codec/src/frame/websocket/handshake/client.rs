@@ -107,8 +107,7 @@ impl ClientHandshake {
         }
         let format = headers
             .single("sec-websocket-protocol")
-            .and_then(format_of)
-            .filter(|format| self.formats.contains(format))
+            .and_then(|name| format_of(name, &self.formats))
             .ok_or(UpgradeError::Subprotocol)?;
         Ok(Established { format })
     }

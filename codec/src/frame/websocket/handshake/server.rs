@@ -32,11 +32,11 @@ pub struct Upgrade {
     pub server: String,
 }
 
-/// All serializers, neither in batches nor compressed; every origin.
+/// Every serializer by its name, neither in batches nor compressed; every origin.
 impl Default for Upgrade {
     fn default() -> Self {
         Self {
-            formats: Format::ALL.to_vec(),
+            formats: Format::NAMED.to_vec(),
             batched: false,
             compression: None,
             origins: Origins::default(),
@@ -75,8 +75,8 @@ impl Upgrade {
         self.check_origin(headers)?;
         let subprotocol = headers
             .list("sec-websocket-protocol")
-            .filter_map(Subprotocol::of)
-            .find(|subprotocol| self.offers(*subprotocol))
+            .filter_map(|name| Subprotocol::of(name, &self.formats))
+            .find(|subprotocol| self.batched || !subprotocol.batched)
             .ok_or(Rejection::Subprotocol)?;
         let deflate = self
             .compression
@@ -130,10 +130,6 @@ impl Upgrade {
         http::text_response(rejection.status(), &self.server, fields, &text)
     }
 
-    fn offers(&self, subprotocol: Subprotocol) -> bool {
-        self.formats.contains(&subprotocol.format) && (self.batched || !subprotocol.batched)
-    }
-
     fn offered(&self) -> impl Iterator<Item = Subprotocol> {
         let both = [false, true].map(|batched| {
             let all = self.formats.iter();
@@ -141,7 +137,8 @@ impl Upgrade {
         });
         both.into_iter()
             .flatten()
-            .filter(|subprotocol| self.offers(*subprotocol))
+            .filter(|subprotocol| self.batched || !subprotocol.batched)
+            .filter(Subprotocol::exists)
     }
 
     /// No origin is a client that is no browser.

@@ -82,6 +82,8 @@ fn tw_001_the_first_supported_subprotocol_of_the_client_is_chosen() {
         ("wamp.2.json", Format::Json),
         ("wamp.2.msgpack", Format::MsgPack),
         ("wamp.2.cbor", Format::Cbor),
+        ("wamp.2.ubjson", Format::BjData),
+        ("wamp.2.flatbuffers", Format::FlatBuffers),
     ] {
         let accepted = accept(&with("wamp.2.json", name)).unwrap();
         let response = Upgrade::default().response(&accepted, &[]);
@@ -92,8 +94,20 @@ fn tw_001_the_first_supported_subprotocol_of_the_client_is_chosen() {
 }
 
 #[test]
+fn tw_014_the_name_of_ubjson_stands_for_the_dialect_that_is_enabled() {
+    for dialect in [Format::BjData, Format::UbJson] {
+        let upgrade = Upgrade {
+            formats: vec![Format::Json, dialect],
+            ..Upgrade::default()
+        };
+        let accepted = accept_with(&upgrade, &with("wamp.2.json", "wamp.2.ubjson")).unwrap();
+        assert_eq!(accepted.subprotocol.format, dialect);
+    }
+}
+
+#[test]
 fn tw_002_no_common_subprotocol_is_refused_with_400_and_help() {
-    for offer in ["chat", "wamp.2.ubjson, wamp.2.json.batched", ""] {
+    for offer in ["chat", "wamp.2.bson, wamp.2.json.batched", ""] {
         assert_eq!(accept(&with("wamp.2.json", offer)), Err(Rejection::Subprotocol));
     }
     assert_eq!(
@@ -103,7 +117,7 @@ fn tw_002_no_common_subprotocol_is_refused_with_400_and_help() {
     let response = response_to(Rejection::Subprotocol);
     assert!(response.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{response}");
     assert!(
-        response.ends_with("Supported subprotocols: wamp.2.json, wamp.2.msgpack, wamp.2.cbor\n"),
+        response.ends_with("Supported subprotocols: wamp.2.json, wamp.2.msgpack, wamp.2.cbor, wamp.2.ubjson, wamp.2.flatbuffers\n"),
         "{response}"
     );
 }
