@@ -11,15 +11,18 @@ const SEEDS: u64 = 300;
 const ONCE_FAILED: [u64; 2] = [3_723, 37_115];
 
 /// What a run of some hundred seeds must have met, or it proves less than it seems to.
-const MUST_OCCUR: [&str; 18] = [
+const MUST_OCCUR: [&str; 21] = [
     "calls bounced",
     "calls cancelled",
     "calls held on their own shard",
     "callers who left",
     "errors of callees",
     "events",
+    "events of testaments",
     "interrupts",
     "invocations",
+    "kills",
+    "meta events",
     "probes",
     "progressive results",
     "quiet moments",

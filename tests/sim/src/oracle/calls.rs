@@ -85,7 +85,7 @@ impl Oracle {
             Some(uri::INVALID_URI)
         } else if asks && !self.allows_disclosure() {
             Some(uri::DISCLOSE_ME_DISALLOWED)
-        } else if state.calls.len() >= self.config.limits.pending_calls {
+        } else if state.calls.len() + state.kills() >= self.config.limits.pending_calls {
             Some(uri::LIMIT_EXCEEDED)
         } else {
             None
@@ -225,6 +225,9 @@ impl Oracle {
     }
 
     pub(super) fn result(&mut self, session: usize, result: &CallResult) -> Check {
+        if self.meta_answer(session, result.request, None)? {
+            return Ok(());
+        }
         let token = self.answered_call(session, result.request)?;
         let now = self.now;
         let call = found!(self.calls.get_mut(&token), "a call is known", "{token}");
@@ -254,6 +257,9 @@ impl Oracle {
     }
 
     pub(super) fn call_error(&mut self, session: usize, error: &Error) -> Check {
+        if self.meta_answer(session, error.request, Some(&*error.error))? {
+            return Ok(());
+        }
         let token = self.answered_call(session, error.request)?;
         let call = found!(self.calls.get_mut(&token), "a call is known", "{token}");
         let got = Answer::Error(error.error.clone(), error.payload.clone());

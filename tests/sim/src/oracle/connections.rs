@@ -195,6 +195,9 @@ impl Oracle {
     /// WELCOME, ABORT or GOODBYE.
     pub(super) fn sent_outside(&mut self, connection: usize, message: &Message) -> Check {
         let due = self.connections[connection].due.pop_front();
+        if due.is_none() && self.is_killed(connection, message) {
+            return Ok(());
+        }
         let fits = match (due, message) {
             (Some(Due::Welcome { realm }), Message::Welcome(welcome)) => {
                 self.welcomed(connection, realm, welcome)?;
@@ -210,6 +213,23 @@ impl Oracle {
             "connection {connection} gets {message:?}, due was {due:?}"
         );
         Ok(())
+    }
+
+    /// Whether a message is the GOODBYE of a session that somebody wanted to end.
+    fn is_killed(&mut self, connection: usize, message: &Message) -> bool {
+        let session = self.connections[connection]
+            .session()
+            .map(|place| self.sessions[place].id);
+        let is_killed = matches!(message, Message::Goodbye(goodbye) if goodbye.reason == uri::KILLED)
+            && session.is_some_and(|id| self.condemned.contains(&id));
+        if is_killed {
+            self.end_session(connection);
+            let deadline = self.now.after(self.config.limits.goodbye_timeout);
+            let connection = &mut self.connections[connection];
+            connection.state = State::ShuttingDown;
+            connection.deadline = deadline;
+        }
+        is_killed
     }
 
     fn welcomed(

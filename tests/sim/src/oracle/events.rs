@@ -1,6 +1,7 @@
 //! Publish and subscribe: no event before SUBSCRIBED or after UNSUBSCRIBE, none missed between, none twice,
 //! none out of order, none to whom it is not for.
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use crosspoint_core::error_uri as uri;
 use crosspoint_core::ids::{PublicationId, SubscriptionId};
@@ -8,7 +9,7 @@ use crosspoint_core::message::{
     Event, Publish, Published, RequestKind, Subscribe, Subscribed, Unsubscribe, Unsubscribed,
 };
 use crosspoint_core::options::{EventDetails, MatchPolicy, Receivers};
-use crosspoint_core::payload::Payload;
+use crosspoint_core::payload::{Format, Payload};
 
 use super::Oracle;
 use super::retained::{Ask, Retain, asks_to_be_retained};
@@ -27,6 +28,7 @@ pub(super) struct Publication {
     to_publisher: bool,
     is_disclosed: bool,
     is_refused: bool,
+    is_testament: bool,
     payload: Payload,
     id: Option<PublicationId>,
     pub(super) retain: Option<Retain>,
@@ -84,6 +86,7 @@ impl Oracle {
             to_publisher: options.exclude_me == Some(false),
             is_disclosed: asks || self.sessions[session].is_shown(),
             is_refused: refusal.is_some(),
+            is_testament: false,
             payload: publish.payload.clone(),
             id: None,
             retain,
@@ -93,18 +96,53 @@ impl Oracle {
             let place = (publication.realm, publication.topic.clone());
             self.retained.entry(place).or_default().push(token);
         }
+        self.publications.insert(token, publication);
+        self.expect(token);
+        self.tally.add("publications");
+    }
+
+    /// A session adds a publication for its end.
+    pub(super) fn testament(&mut self, session: usize, topic: &ByteString, token: u64) {
+        let state = &mut self.sessions[session];
+        state.testaments.push(token);
+        let publication = Publication {
+            token,
+            publisher: session,
+            realm: state.realm,
+            topic: topic.clone(),
+            receivers: None,
+            to_publisher: false,
+            is_disclosed: state.is_shown(),
+            is_refused: false,
+            is_testament: true,
+            payload: Payload {
+                format: Format::Json,
+                args: Bytes::from(format!("[{token}]")),
+                kwargs: Bytes::new(),
+            },
+            id: None,
+            retain: None,
+            epoch: self.epoch,
+        };
+        self.publications.insert(token, publication);
+    }
+
+    /// A publication is made: all that are subscribed must get it, but for those who have it already.
+    pub(super) fn expect(&mut self, token: u64) {
+        let Some(publication) = self.publications.get(&token) else {
+            return;
+        };
         for (place, session) in self.sessions.iter_mut().enumerate() {
             if !session.is_alive || !publication.is_for(place, session) {
                 continue;
             }
             for subscription in session.subscriptions.values_mut() {
-                if subscription.key.matches(&publication.topic) {
+                let key = &subscription.key;
+                if key.matches(&publication.topic) && !session.events.contains(&(token, key.clone())) {
                     subscription.expected.insert(token);
                 }
             }
         }
-        self.publications.insert(token, publication);
-        self.tally.add("publications");
     }
 
     pub(super) fn allows_disclosure(&self) -> bool {
@@ -279,6 +317,10 @@ impl Oracle {
             "session {id} gets {event:?} again"
         );
         let publisher = publication.publisher;
+        if publication.is_testament {
+            self.this_step.left.push(publisher);
+            self.tally.add("events of testaments");
+        }
         let expected = details(publication, &self.sessions[publisher], is_pattern);
         ensure!(
             event.details == expected,
@@ -286,7 +328,9 @@ impl Oracle {
             "session {id} gets {:?} instead of {expected:?}",
             event.details
         );
-        let last = self.event_order.entry((publisher, place)).or_default();
+        // Testaments were numbered when they were added, but come last.
+        let source = (2 * publisher + usize::from(publication.is_testament), place);
+        let last = self.event_order.entry(source).or_default();
         ensure!(
             *last <= token,
             "a publisher's events reach a subscriber in order",

@@ -12,6 +12,7 @@ mod connections;
 mod events;
 mod invocations;
 mod meta;
+mod meta_calls;
 mod probe;
 mod procedures;
 mod quiet;
@@ -50,6 +51,8 @@ pub(crate) struct Oracle {
     sessions: Vec<Session>,
     /// Places in `sessions`.
     by_id: BTreeMap<SessionId, usize>,
+    /// Sessions that somebody wanted to be killed.
+    condemned: BTreeSet<SessionId>,
     publications: BTreeMap<u64, Publication>,
     publication_ids: BTreeMap<PublicationId, u64>,
     /// Publications to be retained, by realm and topic.
@@ -96,6 +99,7 @@ impl Oracle {
             connections: Vec::new(),
             sessions: Vec::new(),
             by_id: BTreeMap::new(),
+            condemned: BTreeSet::new(),
             publications: BTreeMap::new(),
             publication_ids: BTreeMap::new(),
             retained: BTreeMap::new(),

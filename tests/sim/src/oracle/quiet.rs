@@ -11,11 +11,12 @@ impl Oracle {
     pub(crate) fn quiet(&mut self) -> Check {
         for (_, session) in self.live() {
             ensure!(
-                session.requests.is_empty(),
+                session.requests.is_empty() && session.meta_calls.is_empty(),
                 "every request is answered",
-                "session {} waits for {:?}",
+                "session {} waits for {:?} and {:?}",
                 session.id,
-                session.requests
+                session.requests,
+                session.meta_calls
             );
             for (id, subscription) in &session.subscriptions {
                 ensure!(

@@ -10,6 +10,7 @@ use crosspoint_core::options::InvokePolicy;
 
 use super::Oracle;
 use super::meta::Told;
+use super::meta_calls::MetaCall;
 use super::retained::Ask;
 use crate::broken::{Broken, Check, ensure, found};
 use crate::client::Persona;
@@ -34,6 +35,9 @@ pub(super) struct Session {
     pub(super) registrations: BTreeMap<RegistrationId, Registration>,
     /// Calls that wait for their final answer.
     pub(super) calls: BTreeMap<RequestId, u64>,
+    pub(super) meta_calls: BTreeMap<RequestId, MetaCall>,
+    /// Publications that the session leaves behind.
+    pub(super) testaments: Vec<u64>,
     /// The calls of its invocations, by INVOCATION.Request less one.
     pub(super) invocations: Vec<u64>,
 }
@@ -120,6 +124,8 @@ impl Session {
             events: BTreeSet::new(),
             registrations: BTreeMap::new(),
             calls: BTreeMap::new(),
+            meta_calls: BTreeMap::new(),
+            testaments: Vec::new(),
             invocations: Vec::new(),
         }
     }
@@ -127,6 +133,12 @@ impl Session {
     /// Whether the session is disclosed without asking for it.
     pub(super) fn is_shown(&self) -> bool {
         self.authrole == ROLES[1]
+    }
+
+    /// Kills that wait for the victim's shard.
+    pub(super) fn kills(&self) -> usize {
+        let is_kill = |call: &&MetaCall| matches!(call, MetaCall::Kill(_));
+        self.meta_calls.values().filter(is_kill).count()
     }
 
     /// Requests of one kind that wait.
@@ -186,6 +198,7 @@ impl Oracle {
             Message::Register(register) => self.register(session, register),
             Message::Unregister(unregister) => self.unregister(session, unregister),
             Message::Call(call) if self.is_bad_call(session, call) => self.violated(connection),
+            Message::Call(call) if self.meta_call(session, call) => {}
             Message::Call(call) => self.call(session, call),
             Message::Cancel(cancel) => self.cancel(session, cancel),
             Message::Yield(answer) if self.is_unknown(session, answer.request) => self.violated(connection),
@@ -276,6 +289,8 @@ impl Oracle {
         session.is_alive = false;
         session.requests.clear();
         session.events.clear();
+        session.meta_calls.clear();
+        let testaments = std::mem::take(&mut session.testaments);
         let subscriptions = std::mem::take(&mut session.subscriptions);
         let registrations = std::mem::take(&mut session.registrations);
         let calls = std::mem::take(&mut session.calls);
@@ -289,6 +304,9 @@ impl Oracle {
             self.caller_left(token);
         }
         self.callee_left(place);
+        for token in testaments {
+            self.expect(token);
+        }
     }
 }
 

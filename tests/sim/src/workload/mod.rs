@@ -1,5 +1,6 @@
 //! What clients do: drawn from the seed and from what each client knows, with a liking for trouble.
 
+mod meta;
 mod pubsub;
 mod rpc;
 mod session;
@@ -14,6 +15,7 @@ use fastrand::Rng;
 use crate::client::{Link, Persona, Stage};
 use crate::plan::Plan;
 
+pub(crate) use self::meta::{ADD_TESTAMENT, KILL};
 pub(crate) use self::rpc::call_with;
 
 /// What a client does next.
@@ -109,6 +111,9 @@ fn in_session(link: &mut Link, context: &mut Context<'_>) -> Act {
             1 => Act::Vanish,
             _ => trouble::make(link, context),
         };
+    }
+    if context.one_in(60) {
+        return Act::send(meta::call(link, context));
     }
     let choice = match context.rng.u32(..100) {
         0..12 => Some(pubsub::subscribe(link, context)),
