@@ -3,7 +3,8 @@
 //!
 //! A history is kept by its key's owner, in the order in which publications arrive there, which is that of each
 //! publisher. Its subscription id is taken from the start, so that it can be asked for before the first SUBSCRIBE.
-//! Publications for lists of sessions are never kept: sessions end, and their lists mean nothing afterwards.
+//! Publications for lists of sessions are never kept: sessions end, and their lists mean nothing afterwards. Neither
+//! are the router's own events, which are published only where somebody hears them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::peer::{Disclosed, Key, PeerMessage, Publication};
 use crate::router::{Refusal, Router};
 use crate::time::UnixTime;
 use crate::timers::Timer;
+use crate::uri::is_reserved;
 use crate::value::{Dict, Value};
 
 /// What is too old is forgotten no later than this after it is.
@@ -103,11 +105,13 @@ impl Histories {
         }))
     }
 
-    /// The shards that keep publications to `topic`.
+    /// The shards that keep a publication.
     pub(super) fn owners(&self, publication: &Publication) -> ShardSet {
         let mut owners = ShardSet::EMPTY;
         let lists = publication.receivers.as_deref();
-        if lists.is_some_and(|lists| lists.eligible.is_some() || lists.exclude.is_some()) {
+        if is_reserved(&publication.topic)
+            || lists.is_some_and(|lists| lists.eligible.is_some() || lists.exclude.is_some())
+        {
             return owners;
         }
         let histories = &self.histories;

@@ -4,6 +4,7 @@
 mod calls;
 mod cancelling;
 mod events;
+mod history;
 mod mesh;
 mod meta;
 mod parts;

@@ -235,6 +235,10 @@ impl Mesh {
         events.collect()
     }
 
+    pub(crate) fn shards(&self) -> u16 {
+        self.routers.len() as u16
+    }
+
     pub(crate) fn leftovers(&self, shard: u16) -> Leftovers {
         self.routers[usize::from(shard)].leftovers()
     }

@@ -1,0 +1,130 @@
+//! Event history: what is kept, for how long, and who gets it.
+
+use std::time::Duration;
+
+use crosspoint_core::config::History;
+use crosspoint_core::ids::SubscriptionId;
+use crosspoint_core::options::MatchPolicy;
+
+use crate::mesh::{Mesh, Who};
+use crate::meta::ask;
+use crate::say::{publish_to, retain, subscribe, subscribe_by, unsubscribe};
+
+/// Runs a scenario on one shard and on two, with a history of the topic `a` and one of all topics of one component.
+fn with_histories(scenario: impl Fn(Mesh)) {
+    let history = |uri: &str, match_policy, events| History {
+        uri: uri.into(),
+        match_policy,
+        events,
+        bytes: 1 << 20,
+        max_age: Some(Duration::from_secs(10)),
+    };
+    for shards in [1, 2] {
+        println!("{shards} shards");
+        scenario(Mesh::with(shards, |config| {
+            config.realms[0].histories = vec![
+                history("a", MatchPolicy::Exact, 3),
+                history("", MatchPolicy::Wildcard, 100),
+            ];
+        }));
+    }
+}
+
+/// The arguments of the past events of a subscription.
+fn past(mesh: &mut Mesh, who: Who, subscription: SubscriptionId) -> Vec<String> {
+    let answer = ask(
+        mesh,
+        who,
+        "wamp.subscription.get_events",
+        &format!("[{subscription}]"),
+    );
+    assert!(answer.starts_with("RESULT 1"), "{answer}");
+    let events = answer.split("\"args\":").skip(1);
+    events
+        .map(|event| event.split(['[', ']']).nth(1).unwrap_or_default().to_owned())
+        .collect()
+}
+
+fn publish(mesh: &mut Mesh, who: Who, topic: &'static str, args: &str) {
+    mesh.say(who, retain(7, topic, args, |options| options.retain = false));
+}
+
+#[test]
+fn eh_021_eh_023_every_history_keeps_what_matches_it_from_the_start() {
+    with_histories(|mut mesh| {
+        let [publisher, reader] = [(); 2].map(|()| mesh.join());
+        for (topic, args) in [("a", "[1]"), ("b", "[2]"), ("a", "[3]")] {
+            publish(&mut mesh, publisher, topic, args);
+        }
+        let exact = mesh.subscribe(reader, subscribe(1, "a"));
+        let all = mesh.subscribe(reader, subscribe_by(2, MatchPolicy::Wildcard, ""));
+        assert_eq!(past(&mut mesh, reader, exact), ["1", "3"]);
+        assert_eq!(past(&mut mesh, reader, all), ["1", "2", "3"]);
+        // The id stays when nobody is subscribed any more, and so do the events.
+        mesh.say(reader, unsubscribe(3, exact));
+        mesh.heard(reader);
+        publish(&mut mesh, publisher, "a", "[4]");
+        mesh.heard(reader);
+        assert_eq!(past(&mut mesh, publisher, exact), ["1", "3", "4"]);
+        publish(&mut mesh, publisher, "a", "[5]");
+        mesh.heard(reader);
+        assert_eq!(past(&mut mesh, publisher, exact), ["3", "4", "5"]);
+        assert_eq!(mesh.subscribe(publisher, subscribe(4, "a")), exact);
+        for who in [publisher, reader] {
+            mesh.lose(who);
+        }
+        for shard in 0..mesh.shards() {
+            assert_eq!(mesh.leftovers(shard), Default::default());
+        }
+    });
+}
+
+#[test]
+fn what_is_too_old_is_forgotten() {
+    with_histories(|mut mesh| {
+        let [publisher, reader] = [(); 2].map(|()| mesh.join());
+        publish(&mut mesh, publisher, "a", "[1]");
+        mesh.pass(6_000);
+        publish(&mut mesh, publisher, "a", "[2]");
+        let exact = mesh.subscribe(reader, subscribe(1, "a"));
+        assert_eq!(past(&mut mesh, reader, exact), ["1", "2"]);
+        mesh.pass(4_001);
+        assert_eq!(past(&mut mesh, reader, exact), ["2"]);
+        mesh.pass(100_000);
+        assert_eq!(past(&mut mesh, reader, exact), [""; 0]);
+    });
+}
+
+#[test]
+fn eh_018_what_is_for_certain_sessions_is_never_kept() {
+    with_histories(|mut mesh| {
+        let [publisher, reader] = [(); 2].map(|()| mesh.join());
+        let id = mesh.id(reader);
+        mesh.say(
+            publisher,
+            publish_to(1, "a", |lists| lists.eligible = Some(vec![id])),
+        );
+        mesh.say(
+            publisher,
+            publish_to(2, "a", |lists| lists.exclude = Some(vec![id])),
+        );
+        mesh.say(
+            publisher,
+            publish_to(3, "a", |lists| {
+                lists.eligible_authrole = Some(vec!["admin".into()])
+            }),
+        );
+        let exact = mesh.subscribe(reader, subscribe(1, "a"));
+        assert_eq!(past(&mut mesh, reader, exact), [""; 0]);
+        let unknown = ask(&mut mesh, reader, "wamp.subscription.get_events", "[4711]");
+        assert_eq!(unknown, "ERROR Call 1 wamp.error.no_such_subscription");
+        let other = mesh.subscribe(reader, subscribe(2, "b"));
+        let none = ask(
+            &mut mesh,
+            reader,
+            "wamp.subscription.get_events",
+            &format!("[{other}]"),
+        );
+        assert_eq!(none, "ERROR Call 1 wamp.error.history_unavailable");
+    });
+}
