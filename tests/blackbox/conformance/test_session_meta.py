@@ -238,3 +238,12 @@ def test_meta_features_are_announced(wamp: Peers) -> None:
     roles = wamp.join().details["roles"]
     assert {"session_meta_api", "subscription_meta_api"} <= set(roles["broker"]["features"])
     assert {"session_meta_api", "registration_meta_api", "testament_meta_api"} <= set(roles["dealer"]["features"])
+
+
+@pytest.mark.parametrize("procedure", ["reflection.procedure.list", "reflection.topic.describe", "reflect.define"])
+def test_reflection_is_not_announced(wamp: Peers, procedure: str) -> None:
+    """Reflection, of which the specification has names only, is neither there nor announced."""
+    session = wamp.join()
+    assert session.no_such_procedure(f"wamp.{procedure}")
+    for role in session.details["roles"].values():
+        assert "reflection" not in role and "reflection" not in role["features"]
