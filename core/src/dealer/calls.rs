@@ -51,7 +51,11 @@ pub(super) struct Waiting {
 impl CallState {
     /// The session that works on it, if one does.
     pub(super) fn served_by(&self) -> Option<SessionRef> {
-        let callee = self.callee.as_ref().filter(|_| self.waiting.is_none());
+        let is_returning = self.parts.as_ref().is_some_and(|parts| parts.are_returning());
+        let callee = self
+            .callee
+            .as_ref()
+            .filter(|_| self.waiting.is_none() && !is_returning);
         callee.map(|callee| callee.session)
     }
 }

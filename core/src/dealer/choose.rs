@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::calls::Tried;
 use super::load::Load;
-use super::{Callee, Procedure};
+use super::{Callee, Incarnation, Procedure};
 use crate::ids::{ConnKey, RealmId, RegistrationId, SessionRef};
 use crate::options::InvokePolicy;
 use crate::router::Router;
@@ -41,7 +41,7 @@ pub(super) struct Wanted<'a> {
     /// None of these.
     pub(super) tried: &'a [Tried],
     /// Set where only the callees of one registration count.
-    pub(super) only: Option<RegistrationId>,
+    pub(super) only: Option<(RegistrationId, Incarnation)>,
 }
 
 impl Router {
@@ -56,7 +56,8 @@ impl Router {
         let procedures = &self.realms[wanted.realm.0 as usize].dealer.procedures;
         let found = procedures.visit(wanted.procedure, |found| {
             let procedure = found.value;
-            if wanted.only.is_some_and(|only| only != procedure.registration) {
+            let this = (procedure.registration, procedure.incarnation);
+            if wanted.only.is_some_and(|only| only != this) {
                 return ControlFlow::Continue(());
             }
             match pick(procedure, (random, before(procedure)), wanted.tried) {

@@ -21,6 +21,13 @@ impl Router {
         let Some(call) = self.calls.get_mut(invoke.call) else {
             return;
         };
+        if call.killed {
+            // Before its callee saw it, or all of it: the parts behind the first may have been dropped.
+            if invoke.part.is_first() {
+                self.fail_call(invoke.call, uri::CANCELED, fx);
+            }
+            return;
+        }
         let invoke = match &mut call.parts {
             Some(parts) => match parts.came_back(invoke) {
                 Some(first) => first,
@@ -28,10 +35,6 @@ impl Router {
             },
             None => invoke,
         };
-        if call.killed {
-            self.fail_call(invoke.call, uri::CANCELED, fx);
-            return;
-        }
         self.try_another(invoke, fx);
     }
 
@@ -74,7 +77,7 @@ impl Router {
             procedure: &invoke.procedure,
             caller,
             tried: &tried,
-            only: rerouted.then_some(invoke.registration),
+            only: rerouted.then_some((invoke.registration, invoke.incarnation)),
         });
         match found {
             Found::Callee(choice) => self.send_call(key, invoke, choice, fx),
@@ -110,8 +113,14 @@ impl Router {
             Joined::Full => {
                 self.fail_call(key, uri::MAX_CONCURRENCY_REACHED, fx);
             }
+            // Known here a little later than to the queue: as if it were known already.
             Joined::Closed => {
-                self.fail_call(key, uri::NO_SUCH_PROCEDURE, fx);
+                if let Some(call) = self.calls.get_mut(key) {
+                    let gone = procedure.callees.iter();
+                    let gone = gone.map(|callee| (procedure.registration, callee.session));
+                    call.tried.extend(gone);
+                }
+                self.find_callee(invoke, fx);
             }
         }
     }

@@ -74,6 +74,11 @@ impl Parts {
         self.first.take().map(|first| *first)
     }
 
+    /// Whether the callee was gone, and parts are on their way back.
+    pub(super) fn are_returning(&self) -> bool {
+        self.returning > 0
+    }
+
     /// Whether further parts have to wait, until the first has gone to a callee.
     fn must_wait(&self) -> bool {
         self.returning > 0 || self.template.is_none()

@@ -10,7 +10,7 @@ use crosspoint_core::options::{CancelMode, InvokePolicy, MatchPolicy};
 
 use crate::mesh::{ALL_FEATURES, Joining, Mesh, Who};
 use crate::say::{
-    call, call_with, cancel, publish, register, register_shared, register_with, result, subscribe,
+    call, call_with, cancel, part, publish, register, register_shared, register_with, result, subscribe,
     unregister, unsubscribe,
 };
 
@@ -308,4 +308,20 @@ fn a_session_that_ends_before_its_grants_leaves_nothing() {
             );
         }
     }
+}
+
+#[test]
+fn a_kill_while_parts_wait_for_registered_ends_the_call() {
+    let procedure = owned_by(0);
+    let mut mesh = Mesh::new(2);
+    let callee = join(&mut mesh, 0);
+    mesh.tell(callee, register(1, procedure));
+    for args in ["a", "b", "c"] {
+        mesh.tell(callee, part(2, procedure, args));
+    }
+    mesh.tell(callee, cancel(2, Some(CancelMode::Kill)));
+    assert_eq!(mesh.heard(callee), ["ERROR Call 2 wamp.error.canceled"]);
+    mesh.settle();
+    mesh.say(callee, call(2, procedure, "the last"));
+    assert_eq!(mesh.heard(callee), ["REGISTERED 1"]);
 }

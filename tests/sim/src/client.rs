@@ -41,6 +41,12 @@ pub(crate) struct Persona {
     pub(crate) call_canceling: bool,
     pub(crate) call_timeout: bool,
     pub(crate) progressive_call_results: bool,
+    /// Whether it takes calls in parts, and whether it makes them.
+    pub(crate) progressive_call_invocations: bool,
+    pub(crate) calls_progressively: bool,
+    pub(crate) call_reroute: bool,
+    /// Of each registration, how many calls it takes at a time.
+    pub(crate) concurrency: Option<u64>,
     /// Whether it asks for timeouts, and for its callers, in each registration.
     pub(crate) forward_timeout: bool,
     pub(crate) disclose_caller: bool,
@@ -80,6 +86,8 @@ pub(crate) struct Knows {
     pub(crate) registrations: Vec<RegistrationId>,
     /// Calls that wait for their final answer.
     pub(crate) calls: Vec<RequestId>,
+    /// Calls whose last part is still to be sent, with their procedures.
+    pub(crate) streams: Vec<(RequestId, &'static str)>,
     pub(crate) jobs: Vec<Job>,
     pub(crate) last_invocation: u64,
     /// Whether the router says GOODBYE and waits for ours.
@@ -116,6 +124,8 @@ impl Knows {
             Message::Registered(registered) => self.registrations.push(registered.registration),
             Message::Error(error) if error.kind == RequestKind::Call => self.call_ended(error.request),
             Message::Result(result) if !result.details.progress => self.call_ended(result.request),
+            // A further part of what it works on, or has answered.
+            Message::Invocation(invocation) if invocation.request.0 <= self.last_invocation => {}
             Message::Invocation(invocation) => {
                 self.last_invocation = self.last_invocation.max(invocation.request.0);
                 self.jobs.push(Job {

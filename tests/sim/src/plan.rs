@@ -6,7 +6,8 @@ use std::time::Duration;
 use ahash::RandomState;
 use crosspoint_codec::PayloadValues;
 use crosspoint_core::authorize::{Allow, Disclose, Permission, Role};
-use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, RouterConfig};
+use crosspoint_core::config::{Access, Anonymous, CallQueue, Limits, RealmConfig, RouterConfig};
+use crosspoint_core::options::MatchPolicy;
 use fastrand::Rng;
 
 use crate::uris::Uris;
@@ -134,7 +135,15 @@ fn config(rng: &mut Rng) -> RouterConfig {
         ..Limits::default()
     };
     let (strict, disclose) = (rng.u32(..3) == 0, rng.u32(..4) > 0);
-    let realms = REALMS.iter().map(|name| realm(name, strict, disclose)).collect();
+    let queue = (rng.u32(..2) == 0).then(|| CallQueue {
+        policy: MatchPolicy::Prefix,
+        uri: String::new(),
+        limit: rng.usize(1..6),
+    });
+    let mut realms: Vec<RealmConfig> = REALMS.iter().map(|name| realm(name, strict, disclose)).collect();
+    for realm in &mut realms {
+        realm.calls.queues.extend(queue.clone());
+    }
     let key = [rng.u64(..), rng.u64(..)];
     RouterConfig {
         limits,

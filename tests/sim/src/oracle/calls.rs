@@ -7,13 +7,15 @@ use bytestring::ByteString;
 use crosspoint_core::error_uri as uri;
 use crosspoint_core::ids::RequestId;
 use crosspoint_core::message::{Call as CallMessage, CallResult, Cancel, Error};
-use crosspoint_core::options::CancelMode;
+use crosspoint_core::options::{CancelMode, InvocationDetails};
 use crosspoint_core::payload::Payload;
 use crosspoint_core::time::Time;
 
 use super::Oracle;
+use super::parts::Parts;
 use super::procedures::{Candidate, is_invalid_procedure};
 use crate::broken::{Broken, Check, ensure, found};
+use crate::uris::Key;
 use crate::workload::token_of;
 
 /// A call, also after its end.
@@ -37,10 +39,13 @@ pub(super) struct Call {
     /// It was held for a registration, or sent on to another callee: later calls may be there before it.
     pub(super) may_be_late: bool,
     pub(super) invoked: Option<Invoked>,
+    pub(super) parts: Parts,
+    /// Callees that left it to others, and the registration of all.
+    pub(super) left: Option<(Vec<usize>, Key)>,
     /// What the callee answered and the caller has not got yet.
     pub(super) answers: VecDeque<Answer>,
     /// Cancelled with mode kill, and waiting for the callee.
-    is_killed: bool,
+    pub(super) is_killed: bool,
     /// Why the callee is interrupted, if it is.
     pub(super) stop: Option<CancelMode>,
     /// The caller waits.
@@ -57,8 +62,14 @@ impl Call {
 /// The invocation of a call.
 pub(super) struct Invoked {
     pub(super) callee: usize,
+    pub(super) registration: Key,
+    /// The step in which the registration was granted.
+    pub(super) granted: u64,
     pub(super) request: RequestId,
+    pub(super) details: InvocationDetails,
     pub(super) wants_progress: bool,
+    /// Whether a progressive result was sent.
+    pub(super) has_begun: bool,
     pub(super) is_interrupted: bool,
     /// Whether the callee gave its final answer, or left.
     pub(super) is_answered: bool,
@@ -75,7 +86,14 @@ pub(super) enum Answer {
 impl Oracle {
     /// Whether a CALL is a violation.
     pub(super) fn is_bad_call(&self, session: usize, call: &CallMessage) -> bool {
-        call.options.progress || self.sessions[session].calls.contains_key(&call.request)
+        let state = &self.sessions[session];
+        if state.ended.contains(&call.request) {
+            return false;
+        }
+        match state.calls.get(&call.request).map(|token| &self.calls[token]) {
+            Some(open) => !open.parts.may_continue() || open.procedure != call.procedure,
+            None => call.options.progress && !state.persona.calls_progressively,
+        }
     }
 
     pub(super) fn call(&mut self, session: usize, call: &CallMessage) {
@@ -106,6 +124,8 @@ impl Oracle {
             target: None,
             may_be_late: false,
             invoked: None,
+            parts: Parts::new(options.progress),
+            left: None,
             answers: VecDeque::new(),
             is_killed: false,
             stop: None,
@@ -219,7 +239,15 @@ impl Oracle {
     fn close_call(&mut self, token: u64) {
         if let Some(call) = self.calls.get_mut(&token) {
             call.is_open = false;
-            self.sessions[call.caller].calls.remove(&call.request);
+            let session = &mut self.sessions[call.caller];
+            session.calls.remove(&call.request);
+            if call.parts.may_continue() {
+                session.ended.insert(call.request);
+                // Not so many are remembered for long.
+                if session.ended.len() > self.config.limits.pending_calls {
+                    session.ended.clear();
+                }
+            }
         }
         self.open_calls.remove(&token);
     }
@@ -285,6 +313,15 @@ impl Oracle {
                 on_time && (call.may_be_late || !keeps_time)
             }
             uri::NO_SUCH_PROCEDURE => self.may_find_nobody(call)?,
+            uri::FEATURE_NOT_SUPPORTED => call.parts.are_several() && call.invoked.is_none(),
+            uri::NO_AVAILABLE_CALLEE => call.left.is_some() && call.invoked.is_none(),
+            uri::UNAVAILABLE => {
+                let may_not_go_on = call.is_killed || call.parts.sent() > 1;
+                call.left.is_some() && call.invoked.is_none() && may_not_go_on
+            }
+            uri::MAX_CONCURRENCY_REACHED => {
+                call.invoked.is_none() && call.left.is_none() && self.has_limits(call)
+            }
             _ => false,
         };
         ensure!(
@@ -315,7 +352,14 @@ impl Oracle {
                 candidate.key
             );
         }
-        Ok(call.invoked.is_none() && call.refusal.is_none())
+        Ok(call.invoked.is_none() && call.left.is_none() && call.refusal.is_none())
+    }
+
+    /// Whether there is a callee that a call could have found busy.
+    fn has_limits(&self, call: &Call) -> bool {
+        let realm = self.sessions[call.caller].realm;
+        let mut callees = self.sessions.iter();
+        callees.any(|session| session.realm == realm && session.persona.concurrency.is_some())
     }
 
     /// The caller's session ended.

@@ -18,6 +18,9 @@ use crate::workload::token_of;
 impl Oracle {
     pub(super) fn invocation(&mut self, place: usize, invocation: &Invocation) -> Check {
         let token = token_of(&invocation.payload).unwrap_or_default();
+        if let Some(part) = self.parts.get(&token) {
+            return self.part(place, *part, invocation);
+        }
         let session = &self.sessions[place];
         let id = session.id;
         let call = found!(
@@ -49,6 +52,17 @@ impl Oracle {
             call.procedure,
             registration.key
         );
+        let is_taken = |(tried, key): &(Vec<usize>, Key)| tried.contains(&place) || *key != registration.key;
+        ensure!(
+            !call.left.as_ref().is_some_and(is_taken),
+            "a callee that is not available leaves a call to others of its registration, each once",
+            "session {id} gets {invocation:?}"
+        );
+        let granted = registration.granted;
+        // A call that has ended while it was on its way has left its place to another.
+        if call.is_open {
+            self.check_concurrency(place, granted)?;
+        }
         let expected = self.details(call, place, &registration.key);
         ensure!(
             invocation.details == expected,
@@ -58,8 +72,33 @@ impl Oracle {
         );
         self.check_precedence(call, &registration.key)?;
         self.check_call_order(token, place)?;
-        self.begin_invocation(token, place, invocation);
+        self.begin_invocation(token, (place, granted), invocation);
         Ok(())
+    }
+
+    /// A callee is to get one more call by a registration: there must be room for it.
+    fn check_concurrency(&self, place: usize, granted: u64) -> Check {
+        let Some(most) = self.sessions[place].persona.concurrency else {
+            return Ok(());
+        };
+        let busy = self.busy(place, granted);
+        ensure!(
+            busy < most,
+            "no callee gets more calls at a time than it wants",
+            "session {} has {busy} of {most} and gets another",
+            self.sessions[place].id
+        );
+        Ok(())
+    }
+
+    /// Calls whose callers wait for this registration of a session.
+    pub(super) fn busy(&self, place: usize, granted: u64) -> u64 {
+        let open = self
+            .open_calls
+            .iter()
+            .filter_map(|token| self.calls[token].invoked.as_ref());
+        open.filter(|invoked| (invoked.callee, invoked.granted) == (place, granted))
+            .count() as u64
     }
 
     fn details(&self, call: &Call, callee: usize, key: &Key) -> InvocationDetails {
@@ -71,6 +110,7 @@ impl Oracle {
             receive_progress: call.wants_progress
                 && persona.progressive_call_results
                 && persona.call_canceling,
+            progress: call.parts.are_several(),
             ..InvocationDetails::default()
         };
         if call.is_disclosed || persona.disclose_caller {
@@ -84,7 +124,9 @@ impl Oracle {
     /// No registration that was there all the time would have been the better choice.
     fn check_precedence(&self, call: &Call, chosen: &Key) -> Check {
         let better = call.candidates.iter().find(|candidate| {
-            candidate.key.precedence(chosen) == Ordering::Greater && self.stands(candidate)
+            call.left.is_none()
+                && candidate.key.precedence(chosen) == Ordering::Greater
+                && self.stands(candidate)
         });
         if let Some(better) = better {
             ensure!(
@@ -113,13 +155,20 @@ impl Oracle {
         Ok(())
     }
 
-    fn begin_invocation(&mut self, token: u64, callee: usize, invocation: &Invocation) {
+    fn begin_invocation(&mut self, token: u64, (callee, granted): (usize, u64), invocation: &Invocation) {
+        let key = self.sessions[callee].registrations[&invocation.registration]
+            .key
+            .clone();
         if let Some(call) = self.calls.get_mut(&token) {
             call.target = Some(callee);
             call.invoked = Some(Invoked {
                 callee,
+                granted,
+                registration: key,
                 request: invocation.request,
+                details: invocation.details.clone(),
                 wants_progress: invocation.details.receive_progress,
+                has_begun: false,
                 is_interrupted: false,
                 is_answered: false,
             });
@@ -141,7 +190,9 @@ impl Oracle {
         let mode = interrupt.options.get("mode").and_then(|mode| mode.as_str());
         let stop = call.stop.map(|stop| stop.name());
         let invoked = found!(
-            call.invoked.as_mut().filter(|invoked| invoked.callee == place),
+            call.invoked
+                .as_mut()
+                .filter(|invoked| (invoked.callee, invoked.request) == (place, interrupt.request)),
             "INTERRUPT goes to the callee",
             "session {id} gets {interrupt:?}"
         );
@@ -181,18 +232,42 @@ impl Oracle {
         let Some(call) = self.calls.get_mut(&token) else {
             return;
         };
-        let Some(invoked) = call.invoked.as_mut().filter(|invoked| !invoked.is_answered) else {
+        let is_it = |invoked: &&mut Invoked| (invoked.callee, invoked.request) == (session, request);
+        let invoked = call.invoked.as_mut().filter(is_it);
+        let Some(invoked) = invoked.filter(|invoked| !invoked.is_answered) else {
             return;
         };
-        match answer {
+        match &answer {
             Answer::Progress(_) if !invoked.wants_progress => return,
-            Answer::Progress(_) => {}
+            Answer::Progress(_) => invoked.has_begun = true,
+            Answer::Error(error, _)
+                if *error == uri::UNAVAILABLE
+                    && self.sessions[session].persona.call_reroute
+                    && !invoked.has_begun
+                    && !invoked.is_interrupted =>
+            {
+                return self.leave_to_others(token, session);
+            }
             Answer::Result(_) | Answer::Error(..) => invoked.is_answered = true,
         }
         // What comes after the caller's answer is dropped.
         if call.is_open {
             call.answers.push_back(answer);
         }
+    }
+
+    /// The callee is not available for a call: another one may be.
+    fn leave_to_others(&mut self, token: u64, callee: usize) {
+        let Some(call) = self.calls.get_mut(&token) else {
+            return;
+        };
+        let granted = call.invoked.take().map(|invoked| invoked.registration);
+        let Some(key) = granted else {
+            return;
+        };
+        call.left.get_or_insert_with(|| (Vec::new(), key)).0.push(callee);
+        call.may_be_late = true;
+        self.tally.add("calls left to others");
     }
 
     /// The callee's session ended: its callers get an error for what it worked on.

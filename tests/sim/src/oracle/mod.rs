@@ -13,6 +13,7 @@ mod events;
 mod invocations;
 mod meta;
 mod meta_calls;
+mod parts;
 mod probe;
 mod procedures;
 mod quiet;
@@ -67,6 +68,8 @@ pub(crate) struct Oracle {
     /// Keys whose callees changed in this step.
     changed: BTreeSet<Key>,
     calls: BTreeMap<u64, Call>,
+    /// Further parts of calls: the call, and the place of the part behind the first.
+    parts: BTreeMap<u64, (u64, usize)>,
     /// Calls whose callers wait.
     open_calls: BTreeSet<u64>,
     /// The last call that each callee got of each caller.
@@ -109,6 +112,7 @@ impl Oracle {
             procedures: BTreeMap::new(),
             changed: BTreeSet::new(),
             calls: BTreeMap::new(),
+            parts: BTreeMap::new(),
             open_calls: BTreeSet::new(),
             call_order: BTreeMap::new(),
             this_step: ThisStep::default(),

@@ -47,6 +47,12 @@ impl Oracle {
             );
             return Ok(());
         };
+        let is_limited = |callee: &usize| self.sessions[*callee].persona.concurrency.is_some();
+        if callee.is_none() && callees.iter().all(is_limited) {
+            // Whether it may wait, or fail, is seen to elsewhere.
+            return Ok(());
+        }
+        let has_limits = callees.iter().any(is_limited);
         let Some(callee) = callee.filter(|callee| callees.contains(callee)) else {
             ensure!(
                 false,
@@ -57,7 +63,9 @@ impl Oracle {
             return Ok(());
         };
         probe.called.push(callee);
-        self.check_policy(probe, key, &callees)?;
+        if !has_limits {
+            self.check_policy(probe, key, &callees)?;
+        }
         self.tally.add("probes");
         Ok(())
     }
@@ -89,9 +97,8 @@ impl Oracle {
         };
         let fits = match policy {
             InvokePolicy::Single => callees.len() == 1,
-            // What is open elsewhere decides.
-            InvokePolicy::Random | InvokePolicy::Load => true,
-            InvokePolicy::Sticky => called.iter().all(|callee| callee == last),
+            // What is open elsewhere decides, or who calls.
+            InvokePolicy::Random | InvokePolicy::Load | InvokePolicy::Sticky => true,
             // Any round of as many calls as there are callees reaches each.
             InvokePolicy::RoundRobin => {
                 let round = called.iter().rev().take(callees.len()).collect::<BTreeSet<_>>();

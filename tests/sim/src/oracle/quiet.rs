@@ -4,7 +4,10 @@ use crosspoint_core::ids::ShardId;
 use crosspoint_core::router::Leftovers;
 
 use super::Oracle;
+use super::calls::Call;
+use super::procedures::Procedure;
 use crate::broken::{Check, ensure, found};
+use crate::uris::Key;
 
 impl Oracle {
     /// Nothing is under way to or between routers, and no deadline has passed unseen.
@@ -43,7 +46,7 @@ impl Oracle {
         for (token, call) in &self.calls {
             let Some(invoked) = &call.invoked else {
                 ensure!(
-                    !call.is_open,
+                    !call.is_open || self.may_wait(call),
                     "every call is invoked or answered",
                     "call {token} to {} is neither",
                     call.procedure
@@ -56,6 +59,13 @@ impl Oracle {
                 "call {token} to {} waits for {:?}",
                 call.procedure,
                 call.answers
+            );
+            ensure!(
+                !call.is_open || call.is_killed || invoked.is_answered || call.parts.are_delivered(),
+                "all parts of a call arrive",
+                "the callee of call {token} to {} does not have all of {}",
+                call.procedure,
+                call.parts.sent()
             );
             let callee = &self.sessions[invoked.callee];
             ensure!(
@@ -72,12 +82,35 @@ impl Oracle {
         Ok(())
     }
 
+    /// Whether it is right that a call waits for a callee: there is a registration that it can wait for, whose
+    /// callees are all busy. That was the best when the call began.
+    fn may_wait(&self, call: &Call) -> bool {
+        let realm = self.sessions[call.caller].realm;
+        let is_busy = |(key, procedure): (&Key, &Procedure)| {
+            let fits = key.realm == realm && key.matches(&call.procedure);
+            let mut callees = procedure.callees.keys();
+            fits && !procedure.callees.is_empty() && callees.all(|callee| self.is_full(*callee, key))
+        };
+        let has_queues = !self.config.realms[realm].calls.queues.is_empty();
+        call.left.is_none() && has_queues && self.procedures.iter().any(is_busy)
+    }
+
+    fn is_full(&self, callee: usize, key: &Key) -> bool {
+        let session = &self.sessions[callee];
+        let held = session.registrations.values().find(|held| held.key == *key);
+        let most = session.persona.concurrency;
+        held.zip(most)
+            .is_some_and(|(held, most)| self.busy(callee, held.granted) >= most)
+    }
+
     /// Forgets what can not matter any more, to stay fast: calls that are over on both sides, and events.
     fn forget(&mut self) {
         self.calls.retain(|_, call| {
             let is_worked_on = call.invoked.as_ref().is_some_and(|invoked| !invoked.is_answered);
             call.is_open || is_worked_on
         });
+        let calls = &self.calls;
+        self.parts.retain(|_, (call, _)| calls.contains_key(call));
         for session in self.sessions.iter_mut().filter(|session| session.is_alive) {
             session.events.clear();
         }

@@ -38,6 +38,8 @@ pub(super) struct Session {
     pub(super) meta_calls: BTreeMap<RequestId, MetaCall>,
     /// Publications that the session leaves behind.
     pub(super) testaments: Vec<u64>,
+    /// Calls that ended before their last part came.
+    pub(super) ended: BTreeSet<RequestId>,
     /// The calls of its invocations, by INVOCATION.Request less one.
     pub(super) invocations: Vec<u64>,
 }
@@ -126,6 +128,7 @@ impl Session {
             calls: BTreeMap::new(),
             meta_calls: BTreeMap::new(),
             testaments: Vec::new(),
+            ended: BTreeSet::new(),
             invocations: Vec::new(),
         }
     }
@@ -185,7 +188,9 @@ impl Oracle {
             Message::Unregister(unregister) => Some(unregister.request),
             _ => None,
         };
+        let is_part = matches!(message, Message::Call(call) if self.is_known_call(session, call.request));
         if let Some(request) = sequential
+            && !is_part
             && !self.sessions[session].is_in_sequence(request)
             && self.config.realms[self.sessions[session].realm].strict_request_ids
         {
@@ -198,6 +203,7 @@ impl Oracle {
             Message::Register(register) => self.register(session, register),
             Message::Unregister(unregister) => self.unregister(session, unregister),
             Message::Call(call) if self.is_bad_call(session, call) => self.violated(connection),
+            Message::Call(call) if is_part => self.further_call(session, call),
             Message::Call(call) if self.meta_call(session, call) => {}
             Message::Call(call) => self.call(session, call),
             Message::Cancel(cancel) => self.cancel(session, cancel),

@@ -13,11 +13,13 @@ use super::Context;
 use crate::client::Link;
 
 pub(super) fn register(link: &mut Link, context: &mut Context<'_>) -> Message {
-    const SHARED: [InvokePolicy; 4] = [
+    const SHARED: [InvokePolicy; 6] = [
         InvokePolicy::RoundRobin,
         InvokePolicy::First,
         InvokePolicy::Last,
         InvokePolicy::Random,
+        InvokePolicy::Load,
+        InvokePolicy::Sticky,
     ];
     let (policy, procedure) = context.plan.uris.key(context.rng);
     let match_policy = (policy != MatchPolicy::Exact || context.one_in(2)).then_some(policy);
@@ -35,6 +37,7 @@ pub(super) fn register(link: &mut Link, context: &mut Context<'_>) -> Message {
         invoke,
         disclose_caller: link.persona.disclose_caller.then_some(true),
         forward_timeout: link.persona.forward_timeout.then_some(true),
+        concurrency: link.persona.concurrency,
         force_reregister: context.rng.u32(..100) < context.plan.forced,
         ..RegisterOptions::default()
     };
@@ -68,9 +71,36 @@ pub(super) fn call(link: &mut Link, context: &mut Context<'_>) -> Message {
         timeout: context.one_in(4).then(|| context.rng.u64(0..300)),
         receive_progress: context.one_in(2),
         disclose_me: [None, None, Some(false), Some(true)][context.rng.usize(..4)],
+        // Now and then by a client that must not.
+        progress: context.one_in(if link.persona.calls_progressively { 3 } else { 500 }),
         ..CallOptions::default()
     };
     call_with(link, context, procedure, options)
+}
+
+/// A further part of a call that the client has begun, or that it takes for begun.
+pub(super) fn next_part(link: &mut Link, context: &mut Context<'_>) -> Option<Message> {
+    let (request, procedure) = context.pick(&link.knows.streams)?;
+    let is_last = context.one_in(3);
+    if is_last {
+        link.knows.streams.retain(|(begun, _)| *begun != request);
+    } else if !link.knows.calls.contains(&request) && context.one_in(2) {
+        // It has read of the end.
+        link.knows.streams.retain(|(begun, _)| *begun != request);
+        return None;
+    }
+    let options = CallOptions {
+        progress: !is_last,
+        disclose_me: context.one_in(2).then(|| context.one_in(2)),
+        receive_progress: context.one_in(2),
+        ..CallOptions::default()
+    };
+    Some(Message::Call(Call {
+        request,
+        options,
+        procedure: ByteString::from_static(procedure),
+        payload: context.payload(),
+    }))
 }
 
 /// A CALL, noted as under way.
@@ -82,6 +112,9 @@ pub(crate) fn call_with(
 ) -> Message {
     let request = context.next_request(link);
     link.knows.calls.push(request);
+    if options.progress {
+        link.knows.streams.push((request, procedure));
+    }
     Message::Call(Call {
         request,
         options,
@@ -134,7 +167,9 @@ pub(super) fn answer(link: &mut Link, context: &mut Context<'_>) -> Option<Messa
 }
 
 fn final_answer(request: RequestId, context: &mut Context<'_>) -> Message {
-    if context.one_in(4) {
+    if context.one_in(10) {
+        failed(request, error_uri::UNAVAILABLE, context)
+    } else if context.one_in(4) {
         failed(request, "com.example.failed", context)
     } else {
         yielded(request, false, context)

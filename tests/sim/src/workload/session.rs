@@ -53,11 +53,17 @@ fn roles(persona: Persona) -> Dict {
     let features = Dict::new()
         .with("call_canceling", persona.call_canceling)
         .with("call_timeout", persona.call_timeout)
+        .with("call_reroute", persona.call_reroute)
+        .with(
+            "progressive_call_invocations",
+            persona.progressive_call_invocations,
+        )
         .with("progressive_call_results", persona.progressive_call_results);
+    let caller = Dict::new().with("progressive_call_invocations", persona.calls_progressively);
     Dict::new()
         .with("publisher", Dict::new())
         .with("subscriber", Dict::new())
-        .with("caller", Dict::new())
+        .with("caller", Dict::new().with("features", caller))
         .with("callee", Dict::new().with("features", features))
 }
 
