@@ -4,12 +4,10 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use smallvec::SmallVec;
-
-use super::calls::CallState;
-use super::choose::{Choice, Found, Wanted};
+use super::calls::{CallState, Rare};
+use super::choose::{Found, Wanted};
 use super::parts::Parts;
-use super::{Callee, Incarnation};
+use super::{Callee, Incarnation, Procedure};
 use crate::authorize::Action;
 use crate::effect::Effects;
 use crate::error_uri as uri;
@@ -79,16 +77,20 @@ impl Router {
             caller: conn,
             request: call.request,
             callee: None,
+            can_be_cancelled: false,
             disclose,
             want_progress: receive_progress,
             given: self.time_given(realm, timeout),
             timeout: None,
             deadline: None,
             killed: false,
-            tried: SmallVec::new(),
-            rerouted: false,
-            waiting: None,
-            parts: progress.then(|| Box::new(Parts::new(call.procedure.clone()))),
+            place: None,
+            rare: progress.then(|| {
+                Box::new(Rare {
+                    parts: Some(Parts::new(call.procedure.clone())),
+                    ..Rare::default()
+                })
+            }),
         };
         let key = self.calls.insert(self.me, state);
         if let Some(session) = self.conns.session_mut(conn) {
@@ -111,7 +113,9 @@ impl Router {
             payload: call.payload,
         };
         match found {
-            Found::Callee(choice) => self.send_call(key, invoke, choice, fx),
+            Found::Callee(procedure, place) => {
+                self.send_call(key, invoke, (&procedure, &procedure.callees[place]), fx);
+            }
             Found::Busy(procedure) => self.wait_for_callee(key, invoke, procedure, fx),
             Found::Nobody => {}
         }
@@ -157,14 +161,21 @@ impl Router {
     }
 
     /// Fills in what depends on the callee, starts the clock and posts the call.
-    pub(super) fn send_call(&mut self, key: CallKey, mut invoke: Invoke, choice: Choice, fx: &mut Effects) {
+    pub(super) fn send_call(
+        &mut self,
+        key: CallKey,
+        mut invoke: Invoke,
+        (procedure, callee): (&Procedure, &Callee),
+        fx: &mut Effects,
+    ) {
         let now = self.now;
         let Some(call) = self.calls.get_mut(key) else {
             return;
         };
-        let (callee, procedure) = (&choice.callee, &choice.procedure);
-        // From here on the call gives the callee's place back at its end.
-        call.callee = Some(callee.clone());
+        call.callee = Some(callee.session);
+        call.can_be_cancelled = callee.features.call_canceling;
+        // From here on the call gives its place back at its end.
+        call.place = callee.load.is_some().then(|| Box::new(callee.clone()));
         if let Some(error) = lacks(callee, &invoke) {
             self.fail_call(key, error, fx);
             return;
@@ -198,9 +209,9 @@ impl Router {
                 identity: Arc::clone(&session.identity),
             });
         if procedure.invoke == InvokePolicy::Sticky {
-            self.stick(caller, &choice);
+            self.stick(caller, procedure.registration, callee.session);
         }
-        let (shard, part) = (choice.callee.session.shard, invoke.part);
+        let (shard, part) = (callee.session.shard, invoke.part);
         if part == Part::First {
             self.first_part_sent(&invoke);
         }

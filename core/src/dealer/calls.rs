@@ -3,8 +3,6 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::parts::Parts;
 use super::{Callee, Procedure};
 use crate::ids::{CallKey, ConnKey, RegistrationId, RequestId, SessionRef, ShardId};
@@ -17,27 +15,38 @@ use crate::time::Time;
 pub(super) struct CallState {
     pub(super) caller: ConnKey,
     pub(super) request: RequestId,
-    /// Who has it, or had it last; `None` while it waits for its first.
-    pub(super) callee: Option<Callee>,
+    /// Who has it, or had it last; `None` before it has one.
+    pub(super) callee: Option<SessionRef>,
+    /// Whether that one understands INTERRUPT.
+    pub(super) can_be_cancelled: bool,
     /// Whether the caller, or its role, wants it disclosed.
     pub(super) disclose: bool,
     pub(super) want_progress: bool,
+    /// Whether the caller cancelled with mode kill, and the callee's answer is awaited.
+    pub(super) killed: bool,
     /// Milliseconds that caller and realm give it.
     pub(super) given: Option<NonZeroU64>,
     /// Milliseconds that caller, realm and callee give it, whichever are fewest.
     pub(super) timeout: Option<NonZeroU64>,
     /// Set where this shard keeps the time.
     pub(super) deadline: Option<Time>,
-    /// Whether the caller cancelled with mode kill, and the callee's answer is awaited.
-    pub(super) killed: bool,
+    /// The callee in whose load it has a place, where places are counted.
+    pub(super) place: Option<Box<Callee>>,
+    /// What few calls need.
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What calls need that do not go to the first callee at once and in one piece.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
     /// Callees that turned out to be gone, or were not available.
-    pub(super) tried: SmallVec<[Tried; 1]>,
+    pub(super) tried: Vec<Tried>,
     /// Whether a callee left it to another one of its registration.
     pub(super) rerouted: bool,
     /// Set while it waits for a callee.
-    pub(super) waiting: Option<Box<Waiting>>,
+    pub(super) waiting: Option<Waiting>,
     /// Set where the arguments come in parts.
-    pub(super) parts: Option<Box<Parts>>,
+    pub(super) parts: Option<Parts>,
 }
 
 /// A call that waits for a callee that has a place for it.
@@ -51,12 +60,22 @@ pub(super) struct Waiting {
 impl CallState {
     /// The session that works on it, if one does.
     pub(super) fn served_by(&self) -> Option<SessionRef> {
-        let is_returning = self.parts.as_ref().is_some_and(|parts| parts.are_returning());
-        let callee = self
-            .callee
-            .as_ref()
-            .filter(|_| self.waiting.is_none() && !is_returning);
-        callee.map(|callee| callee.session)
+        let is_elsewhere =
+            |rare: &Rare| rare.waiting.is_some() || rare.parts.as_ref().is_some_and(Parts::are_returning);
+        self.callee
+            .filter(|_| !self.rare.as_deref().is_some_and(is_elsewhere))
+    }
+
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    pub(super) fn parts(&self) -> Option<&Parts> {
+        self.rare.as_ref()?.parts.as_ref()
+    }
+
+    pub(super) fn parts_mut(&mut self) -> Option<&mut Parts> {
+        self.rare.as_mut()?.parts.as_mut()
     }
 }
 

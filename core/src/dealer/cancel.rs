@@ -1,6 +1,5 @@
 //! CANCEL, timeouts and callers who leave: the ways in which a call ends before its callee answers.
 
-use super::Callee;
 use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{CallKey, ConnKey, RequestId, SessionRef};
@@ -29,9 +28,8 @@ impl Router {
             self.fail_call(key, uri::CANCELED, fx);
             return;
         };
-        let can_be = |callee: &Callee| callee.features.call_canceling;
         let mode = match cancel.options.mode.unwrap_or(CancelMode::KillNoWait) {
-            _ if !call.callee.as_ref().is_some_and(can_be) => CancelMode::Skip,
+            _ if !call.can_be_cancelled => CancelMode::Skip,
             mode => mode,
         };
         if mode == CancelMode::Kill {
@@ -65,7 +63,7 @@ impl Router {
     pub(crate) fn end_calls(&mut self, calls: LazyMap<RequestId, CallKey>, fx: &mut Effects) {
         for (_, key) in calls.into_sorted() {
             let call = self.finish_call(key, fx);
-            if let Some(callee) = call.and_then(|call| call.served_by()) {
+            if let Some(callee) = call.and_then(|call| call.served_by) {
                 self.post_cancel(key, callee, CancelMode::KillNoWait, uri::CANCELED, fx);
             }
         }

@@ -11,15 +11,10 @@ use crate::ids::{ConnKey, RealmId, RegistrationId, SessionRef};
 use crate::options::InvokePolicy;
 use crate::router::Router;
 
-/// A callee, in whose load the call has a place, and the registration by which it was found.
-pub(super) struct Choice {
-    pub(super) callee: Callee,
-    pub(super) procedure: Arc<Procedure>,
-}
-
 /// What there is for a call.
 pub(super) enum Found {
-    Callee(Choice),
+    /// A registration's callee by its place, in whose load the call now has a place.
+    Callee(Arc<Procedure>, usize),
     /// All callees of the best registration work on as many calls as they want.
     Busy(Arc<Procedure>),
     Nobody,
@@ -27,7 +22,8 @@ pub(super) enum Found {
 
 /// What a registration has for a call.
 enum Picked {
-    Callee(Callee),
+    /// A callee by its place.
+    Callee(usize),
     Busy,
     Nobody,
 }
@@ -61,10 +57,7 @@ impl Router {
                 return ControlFlow::Continue(());
             }
             match pick(procedure, (random, before(procedure)), wanted.tried) {
-                Picked::Callee(callee) => ControlFlow::Break(Found::Callee(Choice {
-                    callee,
-                    procedure: Arc::clone(procedure),
-                })),
+                Picked::Callee(place) => ControlFlow::Break(Found::Callee(Arc::clone(procedure), place)),
                 Picked::Busy => ControlFlow::Break(Found::Busy(Arc::clone(procedure))),
                 Picked::Nobody => ControlFlow::Continue(()),
             }
@@ -73,23 +66,20 @@ impl Router {
     }
 
     /// Some callee of a registration that had none a moment ago.
-    pub(super) fn choose_again(&mut self, procedure: &Procedure, tried: &[Tried]) -> Option<Callee> {
+    pub(super) fn choose_again(&mut self, procedure: &Procedure, tried: &[Tried]) -> Option<usize> {
         match pick(procedure, (self.rng.usize(..), None), tried) {
-            Picked::Callee(callee) => Some(callee),
+            Picked::Callee(place) => Some(place),
             Picked::Busy | Picked::Nobody => None,
         }
     }
 
     /// A caller stays with the callee that it called first.
-    pub(super) fn stick(&mut self, caller: ConnKey, choice: &Choice) {
+    pub(super) fn stick(&mut self, caller: ConnKey, registration: RegistrationId, callee: SessionRef) {
         let limit = self.config.limits.registrations;
-        if choice.procedure.invoke == InvokePolicy::Sticky
-            && let Some(session) = self.conns.session_mut(caller)
-        {
+        if let Some(session) = self.conns.session_mut(caller) {
             if session.sticky.len() >= limit {
                 session.sticky = Default::default();
             }
-            let (registration, callee) = (choice.procedure.registration, choice.callee.session);
             session.sticky.insert(registration, callee, &self.hasher);
         }
     }
@@ -109,20 +99,22 @@ fn pick(procedure: &Procedure, (random, before): (usize, Option<SessionRef>), tr
             None => next_turn(procedure),
         },
     };
+    let is_counted = procedure.invoke == InvokePolicy::Load;
+    if tried.is_empty() && !is_counted && callees.get(start).is_some_and(|callee| callee.load.is_none()) {
+        return Picked::Callee(start);
+    }
     let step = |distance: usize| match procedure.invoke {
         // The next older one.
         InvokePolicy::Last => start.checked_sub(distance),
         _ => Some((start + distance) % count),
     };
-    let mut candidates = (0..count)
-        .filter_map(step)
-        .map(|index| &callees[index])
-        .filter(|callee| !tried.contains(&(procedure.registration, callee.session)));
-    if procedure.invoke == InvokePolicy::Load {
-        return pick_by_load(candidates.collect());
+    let is_new = |place: &usize| !tried.contains(&(procedure.registration, callees[*place].session));
+    let mut places = (0..count).filter_map(step).filter(is_new);
+    if is_counted {
+        return pick_by_load(callees, places.collect());
     }
     let mut picked = Picked::Nobody;
-    let free = candidates.find(|callee| match &callee.load {
+    let free = places.find(|place| match &callees[*place].load {
         None => true,
         Some(load) if load.is_gone() => false,
         Some(load) => {
@@ -130,7 +122,7 @@ fn pick(procedure: &Procedure, (random, before): (usize, Option<SessionRef>), tr
             load.enter()
         }
     });
-    free.map_or(picked, |callee| Picked::Callee(callee.clone()))
+    free.map_or(picked, Picked::Callee)
 }
 
 fn next_turn(procedure: &Procedure) -> usize {
@@ -142,18 +134,19 @@ fn place_of(callees: &[Callee], session: SessionRef) -> Option<usize> {
 }
 
 /// The one with the fewest open calls, of several the first.
-fn pick_by_load(mut candidates: Vec<&Callee>) -> Picked {
-    candidates.retain(|callee| !callee.load.as_deref().is_some_and(Load::is_gone));
-    let is_nobody = candidates.is_empty();
+fn pick_by_load(callees: &[Callee], mut places: Vec<usize>) -> Picked {
+    let load = |place: usize| callees[place].load.as_deref();
+    places.retain(|place| !load(*place).is_some_and(Load::is_gone));
+    let is_nobody = places.is_empty();
     loop {
-        let least = candidates
+        let least = places
             .iter()
-            .filter_map(|callee| Some((*callee, callee.load.as_deref()?)))
+            .filter_map(|place| Some((*place, load(*place)?)))
             .filter(|(_, load)| !load.is_full())
             .min_by_key(|(_, load)| load.open());
         match least {
             // Else another shard was faster.
-            Some((callee, load)) if load.enter() => return Picked::Callee(callee.clone()),
+            Some((place, load)) if load.enter() => return Picked::Callee(place),
             Some(_) => {}
             None if is_nobody => return Picked::Nobody,
             None => return Picked::Busy,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::calls::Waiting;
-use super::choose::{Choice, Found, Wanted};
+use super::choose::{Found, Wanted};
 use super::load::Joined;
 use super::{Callee, Procedure};
 use crate::effect::Effects;
@@ -28,7 +28,7 @@ impl Router {
             }
             return;
         }
-        let invoke = match &mut call.parts {
+        let invoke = match call.parts_mut() {
             Some(parts) => match parts.came_back(invoke) {
                 Some(first) => first,
                 None => return,
@@ -44,12 +44,12 @@ impl Router {
         let Some(call) = self.calls.get_mut(invoke.call) else {
             return;
         };
-        let had_more = call.parts.as_mut().is_some_and(|parts| !parts.first_is_back());
+        let had_more = call.parts_mut().is_some_and(|parts| !parts.first_is_back());
         if call.killed || had_more {
             self.fail_call(invoke.call, uri::UNAVAILABLE, fx);
             return;
         }
-        call.rerouted = true;
+        call.rare().rerouted = true;
         self.try_another(invoke, fx);
     }
 
@@ -58,9 +58,8 @@ impl Router {
         let Some(call) = self.calls.get_mut(invoke.call) else {
             return;
         };
-        call.tried.push((invoke.registration, invoke.callee));
-        let callee = call.callee.take();
-        if let Some(callee) = callee {
+        call.rare().tried.push((invoke.registration, invoke.callee));
+        if let Some(callee) = call.place.take() {
             self.leave_callee(&callee, fx);
         }
         self.find_callee(invoke, fx);
@@ -68,10 +67,11 @@ impl Router {
 
     fn find_callee(&mut self, invoke: Invoke, fx: &mut Effects) {
         let key = invoke.call;
-        let Some(call) = self.calls.get(key) else {
+        let Some(call) = self.calls.get_mut(key) else {
             return;
         };
-        let (tried, caller, rerouted) = (call.tried.clone(), call.caller, call.rerouted);
+        let caller = call.caller;
+        let (tried, rerouted) = (call.rare().tried.clone(), call.rare().rerouted);
         let found = self.choose_callee(Wanted {
             realm: invoke.realm,
             procedure: &invoke.procedure,
@@ -80,7 +80,9 @@ impl Router {
             only: rerouted.then_some((invoke.registration, invoke.incarnation)),
         });
         match found {
-            Found::Callee(choice) => self.send_call(key, invoke, choice, fx),
+            Found::Callee(procedure, place) => {
+                self.send_call(key, invoke, (&procedure, &procedure.callees[place]), fx);
+            }
             Found::Busy(_) | Found::Nobody if rerouted => {
                 self.fail_call(key, uri::NO_AVAILABLE_CALLEE, fx);
             }
@@ -99,17 +101,19 @@ impl Router {
         procedure: Arc<Procedure>,
         fx: &mut Effects,
     ) {
-        let Some(call) = self.calls.get(key) else {
+        let Some(call) = self.calls.get_mut(key) else {
             return;
         };
-        let tried = call.tried.clone();
+        let tried = call.rare().tried.clone();
         let joined = match &procedure.queue {
             Some(queue) => queue.join(key, || self.choose_again(&procedure, &tried)),
             None => Joined::Full,
         };
         match joined {
             Joined::Waits => self.waits(key, Waiting { invoke, procedure }),
-            Joined::Found(callee) => self.send_call(key, invoke, Choice { callee, procedure }, fx),
+            Joined::Found(place) => {
+                self.send_call(key, invoke, (&procedure, &procedure.callees[place]), fx);
+            }
             Joined::Full => {
                 self.fail_call(key, uri::MAX_CONCURRENCY_REACHED, fx);
             }
@@ -118,7 +122,7 @@ impl Router {
                 if let Some(call) = self.calls.get_mut(key) {
                     let gone = procedure.callees.iter();
                     let gone = gone.map(|callee| (procedure.registration, callee.session));
-                    call.tried.extend(gone);
+                    call.rare().tried.extend(gone);
                 }
                 self.find_callee(invoke, fx);
             }
@@ -131,7 +135,7 @@ impl Router {
         let Some(call) = self.calls.get_mut(key) else {
             return;
         };
-        call.waiting = Some(Box::new(waiting));
+        call.rare().waiting = Some(waiting);
         if let (Some(millis), None) = (call.given, call.deadline) {
             let deadline = now.after(Duration::from_millis(millis.get()));
             call.deadline = Some(deadline);
@@ -142,12 +146,10 @@ impl Router {
     /// A call that waited gets a callee, or has to look for one elsewhere.
     pub(crate) fn turn(&mut self, key: CallKey, callee: Option<Box<Callee>>, fx: &mut Effects) {
         let call = self.calls.get_mut(key);
-        let waiting = call.and_then(|call| call.waiting.take());
+        let waiting = call.and_then(|call| call.rare.as_mut()?.waiting.take());
         match (waiting, callee) {
-            (Some(waiting), Some(callee)) => {
-                let Waiting { invoke, procedure } = *waiting;
-                let callee = *callee;
-                self.send_call(key, invoke, Choice { callee, procedure }, fx);
+            (Some(Waiting { invoke, procedure }), Some(callee)) => {
+                self.send_call(key, invoke, (&procedure, &callee), fx);
             }
             (Some(waiting), None) => self.find_callee(waiting.invoke, fx),
             // The call has ended meanwhile: the place is the next one's.

@@ -37,8 +37,8 @@ impl Router {
     fn put(&mut self, place: Place, invoke: Box<Invoke>, fx: &mut Effects) {
         match (place, self.conns.same_session_mut(invoke.callee)) {
             (Place::Deliver, Some(session)) => {
-                if let Some((conn, message)) = invocation(session, *invoke, &self.hasher) {
-                    fx.send(conn, message);
+                if let Some(request) = request_for(session, &invoke, &self.hasher) {
+                    fx.send(invoke.callee.conn, invocation(request, *invoke));
                 }
             }
             (Place::Hold, Some(session)) => session.work.held.push_back(invoke),
@@ -204,19 +204,22 @@ fn place(session: &Session, invoke: &Invoke) -> Place {
     }
 }
 
-/// The INVOCATION for a call, which opens in the callee's session, or for a further part of one that is open.
-fn invocation(session: &mut Session, invoke: Invoke, hasher: &RandomState) -> Option<(ConnKey, Message)> {
-    let request = if invoke.part.is_first() {
-        let open = Invocation {
-            call: invoke.call,
-            receive_progress: invoke.receive_progress,
-            interrupted: false,
-            retry: session.features.call_reroute.then(|| Box::new(invoke.clone())),
-        };
-        session.work.open(open, hasher)
-    } else {
-        session.work.request_of(invoke.call)?
+/// The id of the invocation for a call, which opens in the callee's session, or of the open one that it continues.
+fn request_for(session: &mut Session, invoke: &Invoke, hasher: &RandomState) -> Option<u64> {
+    if !invoke.part.is_first() {
+        return session.work.request_of(invoke.call);
+    }
+    let may_leave_it = session.features.call_reroute;
+    let open = Invocation {
+        call: invoke.call,
+        receive_progress: invoke.receive_progress,
+        interrupted: false,
+        retry: may_leave_it.then(|| Box::new(invoke.clone())),
     };
+    Some(session.work.open(open, hasher))
+}
+
+fn invocation(request: u64, invoke: Invoke) -> Message {
     let caller = invoke.caller;
     let details = InvocationDetails {
         caller: caller.as_ref().map(|caller| caller.session),
@@ -236,5 +239,5 @@ fn invocation(session: &mut Session, invoke: Invoke, hasher: &RandomState) -> Op
         details,
         payload: invoke.payload,
     };
-    Some((invoke.callee.conn, Message::Invocation(message)))
+    Message::Invocation(message)
 }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use bytestring::ByteString;
 
-use super::calls::NO_CALL;
+use super::calls::{CallState, NO_CALL};
 use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{CallKey, ConnKey, RequestId};
@@ -112,14 +112,15 @@ impl Router {
             }
             return;
         };
-        let Some(parts) = state.parts.as_mut().filter(|parts| !parts.is_complete) else {
+        let is_killed = state.killed;
+        let Some(parts) = state.parts_mut().filter(|parts| !parts.is_complete) else {
             return self.violate(conn, "CALL.Request is that of a call in progress", fx);
         };
         if parts.procedure != call.procedure {
             return self.violate(conn, "CALL.Procedure is not that of the call it continues", fx);
         }
         parts.is_complete = part == Part::Last;
-        if state.killed {
+        if is_killed {
             return;
         }
         if parts.must_wait() {
@@ -135,11 +136,7 @@ impl Router {
 
     /// The first part was sent to a callee.
     pub(super) fn first_part_sent(&mut self, invoke: &Invoke) {
-        if let Some(parts) = self
-            .calls
-            .get_mut(invoke.call)
-            .and_then(|call| call.parts.as_mut())
-        {
+        if let Some(parts) = self.calls.get_mut(invoke.call).and_then(CallState::parts_mut) {
             parts.sent = 1;
             parts.template = Some(Box::new(Invoke {
                 payload: Payload::EMPTY,
@@ -149,7 +146,7 @@ impl Router {
     }
 
     fn send_part(&mut self, key: CallKey, part: Part, payload: Payload, fx: &mut Effects) {
-        let Some(parts) = self.calls.get_mut(key).and_then(|call| call.parts.as_mut()) else {
+        let Some(parts) = self.calls.get_mut(key).and_then(CallState::parts_mut) else {
             return;
         };
         let Some(template) = &parts.template else {
@@ -166,7 +163,7 @@ impl Router {
 
     /// The first part was sent to another callee: the others follow.
     pub(super) fn send_waiting_parts(&mut self, key: CallKey, fx: &mut Effects) {
-        let Some(parts) = self.calls.get_mut(key).and_then(|call| call.parts.as_mut()) else {
+        let Some(parts) = self.calls.get_mut(key).and_then(CallState::parts_mut) else {
             return;
         };
         let mut others = std::mem::take(&mut parts.returned);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::calls::CallState;
+use super::calls::Waiting;
 use crate::effect::Effects;
 use crate::error_uri as uri;
-use crate::ids::{CallKey, ConnKey};
+use crate::ids::{CallKey, ConnKey, RequestId, SessionRef};
 use crate::message::{CallResult, Error, Message, RequestKind};
 use crate::options::{CancelMode, ResultDetails};
 use crate::peer::{Outcome, Reply};
@@ -84,7 +84,7 @@ impl Router {
         let Some(call) = self.fail_call(reply.call, uri::FEATURE_NOT_SUPPORTED, fx) else {
             return;
         };
-        if let (Outcome::Progress, Some(callee)) = (&reply.outcome, call.served_by()) {
+        if let (Outcome::Progress, Some(callee)) = (&reply.outcome, call.served_by) {
             self.post_cancel(
                 reply.call,
                 callee,
@@ -96,35 +96,42 @@ impl Router {
     }
 
     /// Forgets a call; its caller gets its answer from whoever calls this.
-    pub(super) fn finish_call(&mut self, key: CallKey, fx: &mut Effects) -> Option<CallState> {
+    pub(super) fn finish_call(&mut self, key: CallKey, fx: &mut Effects) -> Option<Ended> {
         let call = self.calls.remove(key)?;
-        if let Some(waiting) = &call.waiting
-            && let Some(queue) = &waiting.procedure.queue
+        if let Some(Waiting { procedure, .. }) = call.rare.as_ref().and_then(|rare| rare.waiting.as_ref())
+            && let Some(queue) = &procedure.queue
         {
             queue.quit(key);
         }
-        if let Some(callee) = &call.callee {
+        if let Some(callee) = &call.place {
             self.leave_callee(callee, fx);
         }
-        if call.parts.as_ref().is_some_and(|parts| !parts.is_complete) {
+        if call.parts().is_some_and(|parts| !parts.is_complete) {
             // The key, which names nothing now, stays until the caller has sent the last part.
             self.ended_early(call.caller);
         } else if let Some(session) = self.conns.session_mut(call.caller) {
             session.calls.remove(&call.request);
         }
-        Some(call)
+        Some(Ended {
+            caller: call.caller,
+            request: call.request,
+            served_by: call.served_by(),
+        })
     }
 
     /// Ends a call by an error of the router's own.
-    pub(super) fn fail_call(
-        &mut self,
-        key: CallKey,
-        error: &'static str,
-        fx: &mut Effects,
-    ) -> Option<CallState> {
+    pub(super) fn fail_call(&mut self, key: CallKey, error: &'static str, fx: &mut Effects) -> Option<Ended> {
         let call = self.finish_call(key, fx)?;
         let request = (RequestKind::Call, call.request);
         self.refuse(call.caller, request, Refusal::new(error, ""), fx);
         Some(call)
     }
+}
+
+/// A call that is over.
+pub(super) struct Ended {
+    pub(super) caller: ConnKey,
+    pub(super) request: RequestId,
+    /// The session that worked on it.
+    pub(super) served_by: Option<SessionRef>,
 }
