@@ -64,6 +64,14 @@ of sessions also over long-poll (lp). It also runs once with each of the other s
 for it: BJData over RawSocket, UBJSON draft 12 and FlatBuffers over WebSocket. The last column says where it passed.
 """
 
+# Lines of the list that are no tests, by what they wait for.
+NOT_YET = {
+    "Sessions open anonymously only: the authentication methods that exchange messages are not built.": (
+        "AU-003 to AU-021, AU-023, AU-025, AU-026, SE-023"
+    ),
+    "Roles have static permissions only: there are no authorizers that are procedures.": "AZ-005, AZ-006",
+}
+
 
 def rows(results: list[dict]) -> dict[str, tuple[str, str]]:
     """The text of each line and where it passed."""
@@ -129,6 +137,9 @@ def table(results: list[dict]) -> str:
             page += [f"## {title} ({group})\n", "| line | behaviour | passed |", "|---|---|---|"]
             page += [f"| {line} | {text.replace('|', chr(92) + '|')} | {where} |" for line, (text, where) in members.items()]
             page.append("")
+    page += ["## Not yet\n", "| lines | why not |", "|---|---|"]
+    page += [f"| {lines} | {why} |" for why, lines in NOT_YET.items()]
+    page.append("")
     return "\n".join(page)
 
 

@@ -51,7 +51,7 @@ CORE_BUILDS_ON = {
 MAY_BE_UNSAFE = {"net", "shard"}
 
 # Where the runtime of the shards may be named, so that another one stays a local change.
-MAY_NAME_GLOMMIO = re.compile(r"^(net/|shard/src/rt|shard/tests/|shard/Cargo\.toml|Cargo\.toml|node/Cargo\.toml)")
+MAY_NAME_GLOMMIO = re.compile(r"^(net/|shard/src/rt|shard/tests/|shard/Cargo\.toml|Cargo\.toml|node/Cargo\.toml|bench/Cargo\.toml)")
 
 UNFINISHED = re.compile(r"\b(todo|unimplemented|dbg)!|\b(FIXME|XXX|TODO)\b")
 
