@@ -79,6 +79,11 @@ blackbox: release $(VENV_READY) $(NPM_READY) chromium ## Run the tests by client
 	@cd $(BLACKBOX) && "$(CURDIR)/$(VENV)/bin/pytest" $(ARGS)
 	@[ -n "$(ARGS)" ] || $(VENV)/bin/python $(BLACKBOX)/conformance_table.py $(if $(CI),--check)
 
+.PHONY: autobahn
+autobahn: release $(VENV_READY) ## Run all WebSocket cases of the Autobahn test suite (10 minutes), and write docs/websocket-cases.md
+	@cd $(BLACKBOX) && CROSSPOINT_CASES=all "$(CURDIR)/$(VENV)/bin/pytest" test_websocket_cases.py
+	@$(VENV)/bin/python $(BLACKBOX)/websocket_cases.py --table
+
 $(VENV_READY): $(BLACKBOX)/requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or later is missing: apt-get install python3-venv"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }

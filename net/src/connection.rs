@@ -89,6 +89,14 @@ async fn open(
                     permit,
                 }));
             }
+            Opening::Echo(echo) => {
+                link.set_read_timeout(None);
+                // Its place among the connections is kept until it ends.
+                let _permit = permit;
+                // In memory of its own: others have no use for it.
+                Box::pin(echo.serve(local, link, received)).await?;
+                return Ok(None);
+            }
             Opening::Refuse(reply) => {
                 if permit.is_some() {
                     local.counters.refused.fetch_add(1, Relaxed);

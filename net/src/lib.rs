@@ -6,6 +6,7 @@
 //! - `accept`: each shard accepts its share of every TCP port; a thread deals the connections of a Unix socket.
 //! - `connection`: one task per connection until it is open. `opening` finds out from its first bytes what it wants:
 //!   WebSocket, RawSocket, or HTTP, which is handed off ([`Handoff`]).
+//! - `echo`: the testee, which sends messages back instead of speaking WAMP.
 //! - `wire`: an open connection, which its shard calls when there is something to read; `inbound` and `protocol` cut
 //!   messages for the shard, `socket` has the system calls.
 //! - `connector`: connections whose other end is another thread of the process, for transports that live there.
@@ -19,6 +20,7 @@ mod batches;
 mod connection;
 mod connector;
 mod counters;
+mod echo;
 mod fd;
 mod inbound;
 mod inbox;

@@ -65,6 +65,11 @@ impl Link {
         Ok(())
     }
 
+    /// Lets small writes wait for more; without meaning on Unix sockets.
+    pub(crate) fn delay_small_writes(&self) {
+        let _ = rustix::net::sockopt::set_tcp_nodelay(fd::borrow(&self.stream.borrow()), false);
+    }
+
     /// Says to the peer that nothing more follows.
     pub(crate) fn end_writing(&self) {
         self.shut(Shutdown::Write);

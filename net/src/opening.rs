@@ -7,12 +7,13 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use crosspoint_codec::frame::http::{self, MAX_HEAD, NO_HEADERS, RequestHead};
 use crosspoint_codec::frame::rawsocket::{self, HandshakeError, Refusal};
-use crosspoint_codec::frame::websocket::deflate::WindowBits;
+use crosspoint_codec::frame::websocket::deflate::{Deflater, WindowBits};
 use crosspoint_codec::frame::websocket::{Decoder, Role, Subprotocol};
 use crosspoint_core::config::Access;
 use crosspoint_core::payload::Format;
 
 use crate::batches::Batches;
+use crate::echo::Echo;
 use crate::protocol::Protocol;
 use crate::spec::{HttpSpec, ListenerSpec, RawSocketSpec, WebSocketSpec};
 
@@ -23,6 +24,8 @@ pub(crate) enum Opening {
     Incomplete,
     /// Answer, and it is open.
     Open(Box<Opened>),
+    /// Answer, and send back what comes.
+    Echo(Box<Echo>),
     /// Answer, with nothing perhaps, and close.
     Refuse(Bytes),
     /// An HTTP request for somebody else; all that was received is still in the buffer.
@@ -118,7 +121,7 @@ impl<'s> Opener<'s> {
         match websocket {
             Some(websocket) if head.is_websocket_upgrade() || !self.hands_off => {
                 let (len, opening) = (head.len, upgrade(websocket, &head));
-                if matches!(opening, Opening::Open(_)) {
+                if matches!(opening, Opening::Open(_) | Opening::Echo(_)) {
                     let _head = buf.split_to(len);
                 }
                 opening
@@ -130,11 +133,15 @@ impl<'s> Opener<'s> {
 }
 
 fn upgrade(websocket: &Arc<WebSocketSpec>, head: &RequestHead<'_, '_>) -> Opening {
+    if websocket.testee {
+        return upgrade_testee(websocket, head);
+    }
     match websocket.upgrade.accept(head) {
         Ok(accepted) => {
             let Subprotocol { format, batched } = accepted.subprotocol;
             let mut decoder = Decoder::new(Role::Server, websocket.max_message_size).for_format(format);
-            if let Some(agreed) = &accepted.deflate {
+            let deflate = accepted.upgraded.deflate;
+            if let Some(agreed) = &deflate {
                 decoder = decoder.with_deflate(agreed);
             }
             Opening::Open(Box::new(Opened {
@@ -145,10 +152,28 @@ fn upgrade(websocket: &Arc<WebSocketSpec>, head: &RequestHead<'_, '_>) -> Openin
                     Protocol::WebSocket(decoder)
                 },
                 format,
-                deflate: accepted.deflate.map(|agreed| agreed.window),
+                deflate: deflate.map(|agreed| agreed.window),
                 access: Arc::clone(&websocket.access),
                 peer_max_bytes: usize::MAX,
                 websocket: Some(Arc::clone(websocket)),
+            }))
+        }
+        Err(rejection) => Opening::Refuse(websocket.upgrade.reject(rejection)),
+    }
+}
+
+fn upgrade_testee(websocket: &Arc<WebSocketSpec>, head: &RequestHead<'_, '_>) -> Opening {
+    match websocket.upgrade.accept_bare(head) {
+        Ok(upgraded) => {
+            let mut decoder = Decoder::new(Role::Server, websocket.max_message_size);
+            if let Some(agreed) = &upgraded.deflate {
+                decoder = decoder.with_deflate(agreed);
+            }
+            Opening::Echo(Box::new(Echo {
+                reply: websocket.upgrade.bare_response(&upgraded),
+                decoder,
+                deflater: upgraded.deflate.map(|agreed| Deflater::new(agreed.window)),
+                websocket: Arc::clone(websocket),
             }))
         }
         Err(rejection) => Opening::Refuse(websocket.upgrade.reject(rejection)),

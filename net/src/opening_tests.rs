@@ -10,6 +10,7 @@ use crate::spec::Route;
 
 fn listener() -> ListenerSpec {
     let websocket = WebSocketSpec {
+        testee: false,
         upgrade: Upgrade::default(),
         access: Arc::default(),
         max_message_size: 1000,

@@ -3,7 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 use crosspoint_codec::frame::batch::Separator;
-use crosspoint_codec::frame::websocket::{self, CloseCode};
+use crosspoint_codec::frame::websocket::{self, CloseCode, FrameError, Incoming};
 use crosspoint_codec::frame::{Framing, rawsocket};
 
 use crate::batches::Batches;
@@ -66,8 +66,12 @@ impl Protocol {
 }
 
 pub(crate) fn websocket_input(decoder: &mut websocket::Decoder, buf: &mut BytesMut) -> Option<Input> {
-    use websocket::Incoming;
-    Some(match decoder.next(buf) {
+    websocket_input_of(decoder.next(buf))
+}
+
+/// What a WebSocket's decoder found, as far as the transport is concerned.
+pub(crate) fn websocket_input_of(found: Result<Option<Incoming>, FrameError>) -> Option<Input> {
+    Some(match found {
         Ok(None) => return None,
         Ok(Some(Incoming::Text(message) | Incoming::Binary(message))) => Input::Message(message),
         Ok(Some(Incoming::Ping(payload))) => Input::Ping(websocket::pong(&payload)),

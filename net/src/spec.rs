@@ -75,9 +75,12 @@ pub struct Route {
     pub websocket: Option<Arc<WebSocketSpec>>,
 }
 
-/// WAMP over WebSocket.
+/// WAMP over WebSocket, or a testee.
 #[derive(Clone, Debug)]
 pub struct WebSocketSpec {
+    /// Whether every message is sent back as it is, for test suites, instead of being one of WAMP's. Then no subprotocol
+    /// is needed, `access` means nothing, and there are no pings.
+    pub testee: bool,
     /// The subprotocols and origins that are accepted.
     pub upgrade: Upgrade,
     /// Who may join.

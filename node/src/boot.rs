@@ -215,7 +215,7 @@ fn listener_spec(listener: &Listener, limits: &config::Limits) -> net::ListenerS
     let routes = listener.http.iter().flat_map(|http| &http.routes);
     // Until the first request is there nobody knows its path, so that the most patient service decides.
     let patience = routes.clone().filter_map(|route| match &route.service {
-        Service::WebSocket(websocket) => Some(websocket.open_handshake_timeout),
+        Service::WebSocket(websocket) | Service::Testee(websocket) => Some(websocket.open_handshake_timeout),
         _ => None,
     });
     net::ListenerSpec {
@@ -239,6 +239,10 @@ fn listener_spec(listener: &Listener, limits: &config::Limits) -> net::ListenerS
 fn route(from: &config::Route) -> net::Route {
     let websocket = match &from.service {
         Service::WebSocket(websocket) => Some(Arc::new(websocket_spec(websocket))),
+        Service::Testee(websocket) => Some(Arc::new(net::WebSocketSpec {
+            testee: true,
+            ..websocket_spec(websocket)
+        })),
         _ => None,
     };
     net::Route {
@@ -255,6 +259,7 @@ fn websocket_spec(from: &config::WebSocket) -> net::WebSocketSpec {
         restart_on_any_traffic: ping.restart_on_any_traffic,
     });
     net::WebSocketSpec {
+        testee: false,
         upgrade: Upgrade {
             formats: from.serializers.clone(),
             batched: from.batched,

@@ -58,6 +58,7 @@ fn urls(listener: &Listener, address: &Address) -> Vec<(&'static str, String)> {
         match route.service {
             Service::WebSocket(_) => urls.push(("WebSocket", format!("ws://{authority}{}", route.path))),
             Service::LongPoll(_) => urls.push(("Long-poll", format!("http://{authority}{}", route.path))),
+            Service::Testee(_) => urls.push(("Testee", format!("ws://{authority}{}", route.path))),
             Service::Nothing => {}
             _ => urls.push(("Web", format!("http://{authority}{}", route.path))),
         }

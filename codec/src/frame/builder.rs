@@ -46,6 +46,8 @@ pub struct TooLong {
 pub struct FrameBuilder {
     framing: Framing,
     format: Format,
+    /// Octets in front of the message.
+    room: usize,
     out: BytesMut,
 }
 
@@ -57,7 +59,12 @@ impl FrameBuilder {
         let room = framing.room(format);
         let mut out = BytesMut::with_capacity(room + capacity);
         out.resize(room, 0);
-        Self { framing, format, out }
+        Self {
+            framing,
+            format,
+            room,
+            out,
+        }
     }
 
     /// Where to encode the message. Only append: what is there already is the room for the header.
@@ -68,7 +75,7 @@ impl FrameBuilder {
     /// Octets of the message so far; what a peer's limit is compared with.
     #[must_use]
     pub fn message_len(&self) -> usize {
-        self.out.len().saturating_sub(self.framing.room(self.format))
+        self.out.len().saturating_sub(self.room)
     }
 
     /// The frame as a server sends it: text for JSON, binary for the other serializers.
@@ -105,10 +112,7 @@ impl FrameBuilder {
 
     fn finish_batch(&mut self) -> Result<(), TooLong> {
         match self.framing {
-            Framing::Batched(separator) => {
-                let start = self.framing.room(self.format);
-                batch::finish(self.format, separator, start, &mut self.out)
-            }
+            Framing::Batched(separator) => batch::finish(self.format, separator, self.room, &mut self.out),
             Framing::WebSocket | Framing::RawSocket => Ok(()),
         }
     }

@@ -32,6 +32,7 @@ pub(crate) const MAX_MESSAGE: usize = 1 << 20;
 
 pub(crate) fn websocket_spec() -> WebSocketSpec {
     WebSocketSpec {
+        testee: false,
         upgrade: Upgrade {
             origins: Origins::new(["http://*.example.com:80"], false),
             ..Upgrade::default()

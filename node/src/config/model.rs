@@ -254,6 +254,8 @@ pub enum Service {
     WebSocket(WebSocket),
     /// WAMP over HTTP long-polling.
     LongPoll(LongPoll),
+    /// A WebSocket that sends every message back. Its serializers and access mean nothing.
+    Testee(WebSocket),
     /// Files of a directory.
     Static(StaticFiles),
     /// A fixed JSON value.

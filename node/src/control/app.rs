@@ -59,6 +59,7 @@ fn service(route: &Route, surroundings: &Surroundings) -> Router {
             Router::new().fallback(async move || (StatusCode::FOUND, [(header::LOCATION, url)]))
         }
         Service::Static(files) => files::router(&route.path, files).layer(from_fn(with_slash)),
+        Service::Testee(_) => Router::new().fallback(async || page::upgrade_required()),
         Service::WebSocket(websocket) => {
             let webstatus = websocket.webstatus;
             Router::new().fallback(async move |request: Request| {

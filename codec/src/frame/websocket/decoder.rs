@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use crosspoint_core::payload::Format;
 use tungstenite::protocol::frame::FrameHeader;
 
-use super::deflate::{Agreed, Inflate};
+use super::deflate::{Agreed, Inflate, deflate_bound};
 use super::fragments::Fragments;
 use super::{
     CloseFrame, Control, Data, FrameError, HEADER_ROOM, MAX_CONTROL_PAYLOAD, OpCode, Role, apply_mask,
@@ -212,14 +212,6 @@ impl Decoder {
         self.fragments = Some(fragments);
         Ok(None)
     }
-}
-
-/// Octets that a message of `len` octets has at most when it is compressed, even by the clumsiest means: a fixed code of
-/// up to nine bits for each octet.
-const fn deflate_bound(len: usize) -> usize {
-    /// Blocks that say nothing but that the message or a fragment ends.
-    const ENDS: usize = 64;
-    len.saturating_add(len / 8).saturating_add(ENDS)
 }
 
 fn whole_message(kind: Data, payload: Bytes) -> Result<Incoming, FrameError> {

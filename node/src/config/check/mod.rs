@@ -102,25 +102,26 @@ fn controller(field: &Field<'_>) -> Option<(String, String)> {
 
 fn router_of(workers: &Field<'_>, surroundings: &Surroundings<'_>) -> Option<Router> {
     let items = workers.some_items("workers of type \"router\"");
-    let mut routers = Vec::new();
+    let (mut routers, mut testees) = (Vec::new(), Vec::new());
     for item in &items {
         let Some(mut worker) = item.section("a worker") else {
             continue;
         };
-        let later = [
-            "container",
-            "guest",
-            "websocket-testee",
-            "proxy",
-            "hostmonitor",
-            "xbrmm",
-        ];
+        let later = ["container", "guest", "proxy", "hostmonitor", "xbrmm"];
         let Some(kind) = worker.need("type", "\"type\": \"router\"") else {
             continue;
         };
         // The keys of other workers are not looked at: their type is what is wrong with them.
-        if kind.choice(&[("router", ())], &later).is_none() {
-            continue;
+        match kind.choice(
+            &[("router", Worker::Router), ("websocket-testee", Worker::Testee)],
+            &later,
+        ) {
+            Some(Worker::Router) => {}
+            Some(Worker::Testee) => {
+                testees.push(worker);
+                continue;
+            }
+            None => continue,
         }
         if !routers.is_empty() {
             item.error(
@@ -130,7 +131,52 @@ fn router_of(workers: &Field<'_>, surroundings: &Surroundings<'_>) -> Option<Rou
         }
         routers.push(router(worker, surroundings));
     }
-    routers.into_iter().next()
+    let mut router = routers.into_iter().next();
+    for worker in testees {
+        testee(worker, router.get_or_insert_with(no_router), surroundings);
+    }
+    router
+}
+
+#[derive(Clone, Copy)]
+enum Worker {
+    Router,
+    Testee,
+}
+
+/// A `websocket-testee` worker. It has no process of its own: the router's shards serve its transport.
+fn testee(mut worker: Section<'_>, router: &mut Router, surroundings: &Surroundings<'_>) {
+    worker.or("id", String::new(), identifier);
+    if let Some(mut options) = worker
+        .get("options")
+        .and_then(|field| field.section("the worker's options"))
+    {
+        options.or("title", (), |field| field.text("a title, as text").map(drop));
+        options.finish();
+    }
+    let scope = Scope {
+        surroundings,
+        realms: &[],
+        limits: &router.limits,
+    };
+    if let Some(field) = worker.need("transport", "the transport that sends messages back") {
+        transport::testee(&field, &scope, &mut router.listeners);
+    }
+    worker.finish();
+}
+
+/// What there is besides testees where nothing else is configured.
+fn no_router() -> Router {
+    let options = WorkerOptions::default();
+    Router {
+        id: "worker001".to_owned(),
+        shards: options.shards,
+        cpus: options.cpus,
+        spin: options.spin,
+        limits: Limits::default(),
+        realms: Vec::new(),
+        listeners: Vec::new(),
+    }
 }
 
 fn router(mut worker: Section<'_>, surroundings: &Surroundings<'_>) -> Router {

@@ -174,6 +174,12 @@ impl<'a> Section<'a> {
         Some(self.value(entry))
     }
 
+    /// The value of `key` without taking it, for a remark on it as a whole.
+    pub(super) fn peek(&self, key: &str) -> Option<Field<'a>> {
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        Some(self.value(entry))
+    }
+
     /// The value of `key`, which must be there; `expected` says what it would be.
     pub(super) fn need(&mut self, key: &'static str, expected: &str) -> Option<Field<'a>> {
         let found = self.get(key);

@@ -13,6 +13,7 @@ const LARGEST_RAWSOCKET_MESSAGE: usize = 16 << 20;
 #[derive(Clone, Copy)]
 enum Kind {
     RawSocket,
+    Testee,
     Universal,
     Web,
     WebSocket,
@@ -29,24 +30,40 @@ pub(super) fn listeners(field: &Field<'_>, scope: &Scope<'_>) -> Vec<Listener> {
         else {
             continue;
         };
-        if let Some(other) = listeners
-            .iter()
-            .find(|other| overlap(&other.endpoint, &listener.endpoint))
-        {
-            item.error(format!(
-                "listens where the transport {:?} listens; expected another port or path",
-                other.id
-            ));
-        }
-        if let Some(other) = listeners.iter().find(|other| other.id == listener.id) {
-            item.error(format!(
-                "found a second transport {:?}; expected an id that no other has",
-                other.id
-            ));
-        }
-        listeners.push(listener);
+        add(&mut listeners, listener, item);
     }
     listeners
+}
+
+/// The transport of a testee worker, which is one more listener of the router.
+pub(super) fn testee(field: &Field<'_>, scope: &Scope<'_>, listeners: &mut Vec<Listener>) {
+    let kinds = [("websocket", Kind::Testee), ("websocket.testee", Kind::Testee)];
+    let found = field
+        .section("a transport")
+        .and_then(|section| listener_of(&kinds, &[], section, listeners.len(), scope));
+    if let Some(listener) = found {
+        add(listeners, listener, field);
+    }
+}
+
+/// Adds a listener that is unlike all others.
+fn add(listeners: &mut Vec<Listener>, listener: Listener, item: &Field<'_>) {
+    if let Some(other) = listeners
+        .iter()
+        .find(|other| overlap(&other.endpoint, &listener.endpoint))
+    {
+        item.error(format!(
+            "listens where the transport {:?} listens; expected another port or path",
+            other.id
+        ));
+    }
+    if let Some(other) = listeners.iter().find(|other| other.id == listener.id) {
+        item.error(format!(
+            "found a second transport {:?}; expected an id that no other has",
+            other.id
+        ));
+    }
+    listeners.push(listener);
 }
 
 /// Whether two transports cannot listen at the same time.
@@ -62,17 +79,29 @@ fn overlap(one: &Endpoint, other: &Endpoint) -> bool {
     }
 }
 
-fn listener(mut section: Section<'_>, index: usize, scope: &Scope<'_>) -> Option<Listener> {
+fn listener(section: Section<'_>, index: usize, scope: &Scope<'_>) -> Option<Listener> {
     let kinds = [
         ("websocket", Kind::WebSocket),
         ("rawsocket", Kind::RawSocket),
         ("universal", Kind::Universal),
         ("web", Kind::Web),
+        ("websocket.testee", Kind::Testee),
     ];
-    let later = ["mqtt", "flashpolicy", "websocket.testee", "stream.testee"];
+    let later = ["mqtt", "flashpolicy", "stream.testee"];
+    listener_of(&kinds, &later, section, index, scope)
+}
+
+/// A transport of one of these kinds.
+fn listener_of(
+    kinds: &[(&str, Kind)],
+    later: &[&str],
+    mut section: Section<'_>,
+    index: usize,
+    scope: &Scope<'_>,
+) -> Option<Listener> {
     let kind = section
         .need("type", "\"websocket\", \"rawsocket\", \"universal\" or \"web\"")?
-        .choice(&kinds, &later)?;
+        .choice(kinds, later)?;
     let id = section.or("id", format!("transport{:03}", index + 1), identifier);
     let endpoint = section.need("endpoint", "where to listen: {\"type\": \"tcp\", \"port\": …}");
     let endpoint = endpoint.and_then(|field| endpoint::endpoint(&field, scope.surroundings));
@@ -81,16 +110,8 @@ fn listener(mut section: Section<'_>, index: usize, scope: &Scope<'_>) -> Option
         Kind::RawSocket => (Some(rawsocket(section, scope)), None),
         Kind::Universal => universal(section, scope),
         Kind::Web => (None, Some(web::web(section, scope))),
-        Kind::WebSocket => {
-            let service = Service::WebSocket(websocket::websocket(section, scope));
-            (
-                None,
-                Some(web::only(vec![Route {
-                    path: "/".to_owned(),
-                    service,
-                }])),
-            )
-        }
+        Kind::WebSocket => everywhere(Service::WebSocket(websocket::websocket(section, scope))),
+        Kind::Testee => everywhere(Service::Testee(websocket::testee(section, scope))),
     };
     Some(Listener {
         id,
@@ -99,6 +120,12 @@ fn listener(mut section: Section<'_>, index: usize, scope: &Scope<'_>) -> Option
         rawsocket,
         http,
     })
+}
+
+/// A service on every path, and nothing else.
+fn everywhere(service: Service) -> (Option<RawSocket>, Option<Http>) {
+    let path = "/".to_owned();
+    (None, Some(web::only(vec![Route { path, service }])))
 }
 
 fn max_connections(section: &mut Section<'_>) -> usize {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use crosspoint_core::payload::Format;
+
 use super::section::{Field, Section};
 use super::{Scope, access, compression, count};
-use crate::config::model::{AutoPing, WebSocket};
+use crate::config::model::{Access, AutoPing, WebSocket};
 
 /// The largest message or frame size that can be set, as in Crossbar.io.
 const LARGEST_MESSAGE: u64 = 64 << 20;
@@ -18,6 +20,36 @@ const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) fn websocket(mut section: Section<'_>, scope: &Scope<'_>) -> WebSocket {
     let serializers = access::serializers(&mut section);
     let access = access::access(&mut section, scope);
+    section.not_yet(&["cookie"]);
+    common(section, serializers, access, scope)
+}
+
+/// Reads the WebSocket of a testee, whose `type` and endpoint have been taken: what it speaks needs no session.
+pub(super) fn testee(section: Section<'_>, scope: &Scope<'_>) -> WebSocket {
+    let nobody = Access {
+        role: String::new(),
+        realm: None,
+        authid: None,
+    };
+    let options = section.peek("options");
+    let testee = common(section, Vec::new(), nobody, scope);
+    if let Some(options) = options {
+        if testee.batched {
+            options.error("a testee does not know messages, which \"batched\" is about; remove that key");
+        }
+        if testee.auto_ping.is_some() {
+            options.error("a testee sends no pings; remove \"auto_ping_interval\"");
+        }
+    }
+    testee
+}
+
+fn common(
+    mut section: Section<'_>,
+    serializers: Vec<Format>,
+    access: Access,
+    scope: &Scope<'_>,
+) -> WebSocket {
     section.or("url", (), |field| {
         let url = field.text("a ws:// or wss:// URL")?;
         if !["ws://", "wss://"].iter().any(|scheme| url.starts_with(scheme)) {
@@ -40,7 +72,7 @@ pub(super) fn websocket(mut section: Section<'_>, scope: &Scope<'_>) -> WebSocke
         webstatus: true,
         show_server_version: false,
     };
-    section.not_yet(&["cookie", "debug"]);
+    section.not_yet(&["debug"]);
     let websocket = match section
         .get("options")
         .and_then(|field| field.section("WebSocket options"))

@@ -302,6 +302,31 @@ fn all_errors_are_reported_at_once_in_the_order_of_the_file() {
 }
 
 #[test]
+fn a_testee_is_one_more_listener_with_or_without_a_router() {
+    let testee = json!({
+        "type": "websocket-testee", "id": "testee1", "options": {"title": "echo"},
+        "transport": {
+            "type": "websocket", "id": "echo", "endpoint": {"type": "tcp", "port": 9001}, "url": "ws://localhost:9001",
+            "max_connections": 5, "options": {"compression": deflate()}
+        }
+    });
+    let mut both = good();
+    both["workers"].as_array_mut().unwrap().push(testee.clone());
+    let alone = json!({"version": 2, "workers": [testee]});
+    for (document, listeners) in [(both, 3), (alone, 1)] {
+        let (config, report) = check_text(&document.to_string(), false).unwrap();
+        assert_eq!(report.to_string(), "");
+        assert_eq!(config.router.listeners.len(), listeners);
+        let listener = &config.router.listeners[listeners - 1];
+        assert_eq!((listener.id.as_str(), listener.max_connections), ("echo", 5));
+        let Service::Testee(websocket) = &listener.http.as_ref().unwrap().routes[0].service else {
+            panic!("{listener:?}")
+        };
+        assert!(websocket.compression.is_some());
+    }
+}
+
+#[test]
 fn harmless_variations_are_taken() {
     for (pointer, value) in [
         ("/workers/0/transports/0/endpoint/port", json!("$PORT")),

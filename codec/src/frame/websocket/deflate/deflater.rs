@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use flate2::{Compress, FlushCompress};
 
-use super::{TAIL, WindowBits};
+use super::{TAIL, WindowBits, deflate_bound};
 use crate::frame::websocket::encode::{HEADER_ROOM, append_deflated_header};
 
 /// Payloads that are shorter stay as they are: the compressor would not save as much as it costs.
@@ -35,10 +35,23 @@ impl Deflater {
     /// The compressed form of `frame`, a server's frame with a whole message; `frame` itself if it would not be
     /// shorter.
     pub fn frame(&mut self, frame: &Bytes) -> Bytes {
-        let Some(payload) = payload(frame).filter(|payload| payload.len() >= SHORTEST) else {
-            return frame.clone();
-        };
-        let compressed = self.message(payload).map(|message| {
+        match payload(frame) {
+            Some(payload) if payload.len() >= SHORTEST => self.deflate(frame, payload, payload.len()),
+            _ => frame.clone(),
+        }
+    }
+
+    /// As [`frame`](Self::frame), even if it becomes longer.
+    pub fn frame_anyway(&mut self, frame: &Bytes) -> Bytes {
+        match payload(frame) {
+            Some(payload) => self.deflate(frame, payload, deflate_bound(payload.len())),
+            None => frame.clone(),
+        }
+    }
+
+    /// `frame` itself if its `payload` takes more than `longest` octets compressed.
+    fn deflate(&mut self, frame: &Bytes, payload: &[u8], longest: usize) -> Bytes {
+        let compressed = self.message(payload, longest).map(|message| {
             let mut out = BytesMut::with_capacity(HEADER_ROOM + message.len());
             append_deflated_header(frame[0], message.len(), &mut out);
             out.extend_from_slice(message);
@@ -50,19 +63,19 @@ impl Deflater {
         compressed.unwrap_or_else(|| frame.clone())
     }
 
-    /// `None` if it would not be shorter.
-    fn message(&mut self, payload: &[u8]) -> Option<&[u8]> {
+    /// `None` if it takes `longest` octets or more.
+    fn message(&mut self, payload: &[u8], longest: usize) -> Option<&[u8]> {
         self.compress.reset();
         self.scratch.clear();
-        self.scratch.reserve(payload.len() + TAIL.len());
+        self.scratch.reserve(longest + TAIL.len());
         let room = self.scratch.capacity();
         self.compress
             .compress_vec(payload, &mut self.scratch, FlushCompress::Sync)
             .ok()?;
-        // With room left, all of the input is out. (Without, it did not become shorter.)
+        // With room left, all of the input is out.
         let whole = self.compress.total_in() == payload.len() as u64 && self.scratch.len() < room;
         let message = self.scratch.strip_suffix(&TAIL)?;
-        (whole && message.len() < payload.len()).then_some(message)
+        (whole && message.len() < longest).then_some(message)
     }
 }
 

@@ -21,6 +21,14 @@ pub use negotiate::{Agreed, Compression};
 /// What a compressor ends a message with, and the sender leaves out (section 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
+/// Octets that a message of `len` octets has at most when it is compressed, even by the clumsiest means: a fixed code of
+/// up to nine bits for each octet.
+pub(super) const fn deflate_bound(len: usize) -> usize {
+    /// Blocks that say nothing but that the message or a fragment ends.
+    const ENDS: usize = 64;
+    len.saturating_add(len / 8).saturating_add(ENDS)
+}
+
 /// How far back compressed data may refer, as the power of two: 9 to 15. (The 8 that the RFC also has is what zlib
 /// cannot do for a sender.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -202,6 +202,15 @@ fn only_what_becomes_shorter_is_compressed() {
     .collect();
     let noise = frame(OpCode::Data(Data::Binary), &noise);
     assert_eq!(deflater.frame(&noise), noise);
+    for plain in [short, noise, frame(OpCode::Data(Data::Binary), b"")] {
+        let compressed = deflater.frame_anyway(&plain);
+        assert_ne!(compressed[0] & RSV1, 0, "compressed");
+        let decoder = || Decoder::new(Role::Client, LIMIT).with_deflate(&agreed(false));
+        assert_eq!(
+            decode_reads(decoder(), [&compressed[..]]),
+            decode_reads(decoder(), [&plain[..]])
+        );
+    }
 }
 
 #[test]

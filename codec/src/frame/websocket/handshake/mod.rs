@@ -8,4 +8,4 @@ mod tests;
 
 pub use client::{ClientHandshake, Established, UpgradeError};
 pub use origin::Origins;
-pub use server::{Accepted, Rejection, Upgrade};
+pub use server::{Accepted, Rejection, Upgrade, Upgraded};

@@ -52,6 +52,24 @@ impl Upgrade {
     /// # Errors
     /// [`Rejection`], to be answered by [`reject`](Self::reject).
     pub fn accept(&self, head: &RequestHead<'_, '_>) -> Result<Accepted, Rejection> {
+        let upgraded = self.accept_bare(head)?;
+        let subprotocol = head
+            .headers
+            .list("sec-websocket-protocol")
+            .filter_map(|name| Subprotocol::of(name, &self.formats))
+            .find(|subprotocol| self.batched || !subprotocol.batched)
+            .ok_or(Rejection::Subprotocol)?;
+        Ok(Accepted {
+            subprotocol,
+            upgraded,
+        })
+    }
+
+    /// As [`accept`](Self::accept), whatever is to be spoken on the connection: subprotocols are not looked at.
+    ///
+    /// # Errors
+    /// [`Rejection`], to be answered by [`reject`](Self::reject).
+    pub fn accept_bare(&self, head: &RequestHead<'_, '_>) -> Result<Upgraded, Rejection> {
         if head.method != "GET" {
             return Err(Rejection::Method);
         }
@@ -73,16 +91,10 @@ impl Upgrade {
             .filter(|key| is_nonce(key))
             .ok_or(Rejection::Key)?;
         self.check_origin(headers)?;
-        let subprotocol = headers
-            .list("sec-websocket-protocol")
-            .filter_map(|name| Subprotocol::of(name, &self.formats))
-            .find(|subprotocol| self.batched || !subprotocol.batched)
-            .ok_or(Rejection::Subprotocol)?;
         let deflate = self
             .compression
             .and_then(|compression| compression.accept(headers));
-        Ok(Accepted {
-            subprotocol,
+        Ok(Upgraded {
             deflate,
             accept_key: derive_accept_key(key),
         })
@@ -92,18 +104,31 @@ impl Upgrade {
     /// must not contain line breaks.
     #[must_use]
     pub fn response(&self, accepted: &Accepted, fields: &[(&str, &str)]) -> Bytes {
+        self.respond(&accepted.upgraded, Some(accepted.subprotocol), fields)
+    }
+
+    /// The response that completes an upgrade without subprotocol.
+    #[must_use]
+    pub fn bare_response(&self, upgraded: &Upgraded) -> Bytes {
+        self.respond(upgraded, None, &[])
+    }
+
+    fn respond(
+        &self,
+        upgraded: &Upgraded,
+        subprotocol: Option<Subprotocol>,
+        fields: &[(&str, &str)],
+    ) -> Bytes {
         let mut out = String::with_capacity(256);
         push_status(&mut out, 101);
         push_field(&mut out, "Server", &self.server);
         push_field(&mut out, "Upgrade", "websocket");
         push_field(&mut out, "Connection", "Upgrade");
-        push_field(
-            &mut out,
-            "Sec-WebSocket-Protocol",
-            &accepted.subprotocol.to_string(),
-        );
-        push_field(&mut out, "Sec-WebSocket-Accept", &accepted.accept_key);
-        if let Some(deflate) = &accepted.deflate {
+        if let Some(subprotocol) = subprotocol {
+            push_field(&mut out, "Sec-WebSocket-Protocol", &subprotocol.to_string());
+        }
+        push_field(&mut out, "Sec-WebSocket-Accept", &upgraded.accept_key);
+        if let Some(deflate) = &upgraded.deflate {
             push_field(&mut out, "Sec-WebSocket-Extensions", &deflate.to_string());
         }
         for (name, value) in fields {
@@ -160,6 +185,13 @@ fn is_nonce(key: &[u8]) -> bool {
 pub struct Accepted {
     /// The subprotocol that was chosen.
     pub subprotocol: Subprotocol,
+    /// All else.
+    pub upgraded: Upgraded,
+}
+
+/// An upgrade that is in order as far as it does not depend on a subprotocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgraded {
     /// Set if messages may be compressed.
     pub deflate: Option<Agreed>,
     accept_key: String,
