@@ -23,27 +23,47 @@ pub(super) struct Told {
 /// A registration or subscription, as far as it was told.
 #[derive(Default)]
 struct Thing {
-    /// Whether it is there; `None` until it was created or deleted.
-    exists: Option<bool>,
+    /// Whether it is there.
+    exists: Known,
     /// Its sessions, and whether they are still with it.
-    members: BTreeMap<u64, bool>,
+    members: BTreeMap<u64, Known>,
+}
+
+/// What was told about something that is true or not, by turns.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Known {
+    #[default]
+    Nothing,
+    /// By one event. What it tells may have been over before the listener's SUBSCRIBED, and the event of its end
+    /// left out.
+    Once(bool),
+    /// By several.
+    Surely(bool),
+}
+
+impl Known {
+    /// Whether `value` may come next.
+    fn take(&mut self, value: bool) -> bool {
+        let before = *self;
+        *self = match before {
+            Self::Nothing => Self::Once(value),
+            Self::Once(_) | Self::Surely(_) => Self::Surely(value),
+        };
+        before != Self::Surely(value)
+    }
 }
 
 impl Thing {
     /// Whether `what` may come next.
     fn take(&mut self, what: &str, session: u64) -> bool {
         match what {
-            "on_create" => {
+            "on_create" | "on_delete" => {
                 self.members.clear();
-                self.exists.replace(true) != Some(true)
-            }
-            "on_delete" => {
-                self.members.clear();
-                self.exists.replace(false) != Some(false)
+                self.exists.take(what == "on_create")
             }
             joins_or_leaves => {
                 let is_there = matches!(joins_or_leaves, "on_register" | "on_subscribe");
-                self.exists != Some(false) && self.members.insert(session, is_there) != Some(is_there)
+                self.exists != Known::Surely(false) && self.members.entry(session).or_default().take(is_there)
             }
         }
     }
