@@ -82,14 +82,14 @@ impl Oracle {
         Ok(())
     }
 
-    /// Whether it is right that a call waits for a callee: there is a registration that it can wait for, whose
-    /// callees are all busy. That was the best when the call began.
+    /// Whether it is right that a call waits for a callee: there is a registration that it can wait for, which was the
+    /// best when the call began, and whose callees are all busy, but for those from which the call came back.
     fn may_wait(&self, call: &Call) -> bool {
         let realm = self.sessions[call.caller].realm;
         let is_busy = |(key, procedure): (&Key, &Procedure)| {
             let fits = key.realm == realm && key.matches(&call.procedure);
             let mut callees = procedure.callees.keys();
-            fits && !procedure.callees.is_empty() && callees.all(|callee| self.is_full(*callee, key))
+            fits && callees.any(|callee| self.is_full(*callee, key))
         };
         let has_queues = !self.config.realms[realm].calls.queues.is_empty();
         call.left.is_none() && has_queues && self.procedures.iter().any(is_busy)
