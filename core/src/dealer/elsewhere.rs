@@ -35,6 +35,11 @@ impl Router {
             },
             None => invoke,
         };
+        // The owner may not know yet. Until it does, calls that wait must not be sent where this one came back from: they
+        // would come back as well, and give the place to each other for ever.
+        if let Some(load) = call.place.as_ref().and_then(|callee| callee.load.as_ref()) {
+            load.close();
+        }
         self.try_another(invoke, fx);
     }
 
