@@ -15,6 +15,13 @@ use crate::broken::{Check, ensure, found};
 use crate::uris::Key;
 use crate::workload::token_of;
 
+/// Whether a callee had its registration already when a call began. Older calls may have been sent to an earlier one
+/// of the same callee, where they took their place, and arrive when this one is in force.
+fn began_under(call: &Call, place: usize, granted: u64) -> bool {
+    let mut candidates = call.candidates.iter();
+    candidates.any(|candidate| (candidate.callee, candidate.granted) == (place, granted))
+}
+
 impl Oracle {
     pub(super) fn invocation(&mut self, place: usize, invocation: &Invocation) -> Check {
         let token = token_of(&invocation.payload).unwrap_or_default();
@@ -60,7 +67,7 @@ impl Oracle {
         );
         let granted = registration.granted;
         // A call that has ended while it was on its way has left its place to another.
-        if call.is_open {
+        if call.is_open && began_under(call, place, granted) {
             self.check_concurrency(place, granted)?;
         }
         let expected = self.details(call, place, &registration.key);
@@ -81,7 +88,13 @@ impl Oracle {
         let Some(most) = self.sessions[place].persona.concurrency else {
             return Ok(());
         };
-        let busy = self.busy(place, granted);
+        let open = self.open_calls.iter().map(|token| &self.calls[token]);
+        let is_counted = |call: &&Call| {
+            let invoked = call.invoked.as_ref();
+            invoked.is_some_and(|invoked| (invoked.callee, invoked.granted) == (place, granted))
+                && began_under(call, place, granted)
+        };
+        let busy = open.filter(is_counted).count() as u64;
         ensure!(
             busy < most,
             "no callee gets more calls at a time than it wants",

@@ -30,9 +30,9 @@ pub(super) struct Procedure {
 /// A registration that should be able to serve a call for as long as it [stands](Oracle::stands).
 pub(super) struct Candidate {
     pub(super) key: Key,
-    callee: usize,
+    pub(super) callee: usize,
     registration: RegistrationId,
-    granted: u64,
+    pub(super) granted: u64,
     forced: u64,
 }
 
