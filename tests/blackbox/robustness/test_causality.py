@@ -1,8 +1,7 @@
 """What one client sees and acts upon is no news to the router, whichever shards are involved."""
 
-from pathlib import Path
+from collections.abc import Callable
 
-from harness import config
 from harness import messages as m
 from harness.peers import Peers
 from harness.router import Router
@@ -13,11 +12,10 @@ ROUNDS = 500
 SHARDS = 4
 
 
-def test_a_procedure_is_free_once_its_callee_is_known_to_be_gone(tmp_path: Path) -> None:
+def test_a_procedure_is_free_once_its_callee_is_known_to_be_gone(own_router: Callable[..., Router]) -> None:
     """Who hears that a callee is gone can have its procedure registered at once, by any session."""
-    arguments = ("--shards", str(SHARDS))
-    router = Router(tmp_path, lambda ports: config.simple(ports[0]), arguments=arguments).start()
-    peers = Peers({("rawsocket", "anonymous"): Address(router.ports[0])}, "rawsocket", CBOR, SHARDS)
+    address = Address(own_router(shards=SHARDS).ports[0])
+    peers = Peers({("rawsocket", "anonymous"): address}, "rawsocket", CBOR, SHARDS)
     caller, heirs = peers.join(), peers.join_many(8)
     for turn in range(ROUNDS):
         procedure, callee, heir = peers.uri(f"procedure{turn}"), peers.join(), heirs[turn % len(heirs)]
@@ -28,4 +26,3 @@ def test_a_procedure_is_free_once_its_callee_is_known_to_be_gone(tmp_path: Path)
         caller.expect_error(m.CALL, request, "wamp.error.canceled")
         heir.register(procedure)
     peers.close()
-    router.stop()
