@@ -1,6 +1,10 @@
 //! How long a publication takes to a subscriber on a shard that waits for work: posting it, waking the shard's
 //! executor, and everything up to the write.
+//!
+//! Publisher and subscriber are on cores of their own where there are two. What is reported are medians: a machine that is
+//! shared pauses threads for milliseconds now and then, and a mean would tell of nothing else.
 
+use std::hint;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,6 +23,7 @@ use crosspoint_shard::rt::{self, Options, Watcher};
 use crosspoint_shard::{
     Attach, Mailbox, Mesh, MeshLimits, MonotonicClock, SLICE, Shard, ShardConfig, ShardRc, Wire,
 };
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// What a shard does that had nothing to do for this long.
 const STATES: [(&str, Duration); 3] = [
@@ -34,7 +39,11 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         let spin = if name == "spins" { rt::SPIN } else { Duration::ZERO };
         group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
             let mut hop = Hop::new(spin);
-            bencher.iter_custom(|times| (0..times).map(|_| hop.take(gap)).sum());
+            bencher.iter_custom(|times| {
+                let mut spans: Vec<Duration> = (0..times).map(|_| hop.take(gap)).collect();
+                spans.sort_unstable();
+                spans[spans.len() / 2] * u32::try_from(times).expect("few")
+            });
         });
     }
     group.finish();
@@ -63,6 +72,8 @@ struct Hop {
     publisher: crosspoint_core::ids::ConnKey,
     arrivals: std::sync::mpsc::Receiver<Instant>,
     far: Option<rt::Runtime>,
+    /// What this thread could run on.
+    cpus: CpuSet,
 }
 
 impl Hop {
@@ -86,6 +97,7 @@ impl Hop {
                 }
             }
         });
+        let cpus = leave_first_cpu();
         let router = Router::new(ShardId(1), 2, config(), 2);
         let clock = Box::new(MonotonicClock::start());
         let mut shard = Shard::new(
@@ -102,6 +114,7 @@ impl Hop {
             publisher,
             arrivals,
             far: Some(far.expect("an executor")),
+            cpus,
         };
         // WELCOME, and SUBSCRIBED once this member has acknowledged.
         for _ in 0..2 {
@@ -122,7 +135,11 @@ impl Hop {
     /// How long one publication takes after the shard had nothing to do for `gap`.
     fn take(&mut self, gap: Duration) -> Duration {
         let message = encoded(FORMAT, &publish(URI, payload(FORMAT, 128)));
-        thread::sleep(gap);
+        // Without a sleep, which would send this core to sleep as well.
+        let rested = Instant::now() + gap;
+        while Instant::now() < rested {
+            hint::spin_loop();
+        }
         let begin = Instant::now();
         self.near.0.receive(self.publisher, message);
         self.near.0.flush(SLICE);
@@ -135,7 +152,20 @@ impl Drop for Hop {
         if let Some(far) = self.far.take() {
             far.shutdown(Duration::from_secs(1)).expect("an end");
         }
+        sched_setaffinity(None, &self.cpus).expect("processors");
     }
+}
+
+/// Keeps this thread off the processor that the first shard is pinned to. What it could run on before.
+fn leave_first_cpu() -> CpuSet {
+    let all = sched_getaffinity(None).expect("processors");
+    let mut others = all;
+    let mut usable = (0..CpuSet::MAX_CPU).filter(|&cpu| all.is_set(cpu));
+    if let (Some(first), Some(_)) = (usable.next(), usable.next()) {
+        others.unset(first);
+        sched_setaffinity(None, &others).expect("a processor");
+    }
+    all
 }
 
 fn attach(wire: Rc<dyn Wire>) -> Attach {

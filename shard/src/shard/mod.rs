@@ -263,13 +263,16 @@ impl Shard {
         }
     }
 
-    /// Handles envelopes of the mailbox for `budget` at most, one envelope at least. Whether more may be there.
+    /// Handles envelopes of the mailbox for `budget` at most, one envelope at least. Whether there were any; there may
+    /// be more then.
     pub fn take_mail(&mut self, mailbox: &mut Mailbox, budget: Duration) -> bool {
         let end = self.clock.now().after(budget);
+        let mut any = false;
         for _ in 0..PUMP_BATCHES_MAX {
             let Some(envelope) = mailbox.take() else {
-                return false;
+                break;
             };
+            any = true;
             self.counters.mail_batches.one();
             self.counters.mail_messages.add(envelope.messages.len() as u64);
             for message in envelope.messages {
@@ -279,7 +282,7 @@ impl Shard {
                 break;
             }
         }
-        true
+        any
     }
 
     /// Raised when there is something to flush, or a deadline came up that is earlier than the one that
