@@ -82,8 +82,11 @@ impl Mail {
     pub(crate) fn take(&mut self, rng: &mut Rng, patient: bool) -> Option<Delivery> {
         let count = self.pairs.len();
         let start = rng.usize(..count);
-        let pair = (start..start + count)
-            .map(|place| place % count)
+        if self.is_empty() {
+            return None;
+        }
+        let pair = (start..count)
+            .chain(0..start)
             .find(|pair| !self.pairs[*pair].is_empty())?;
         if self.slow[pair] && !patient && rng.u32(..8) > 0 {
             return None;

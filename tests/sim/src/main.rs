@@ -5,6 +5,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crosspoint_sim::{Options, runner};
+use mimalloc::MiMalloc;
+
+/// A seed is mostly small allocations.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const USAGE: &str = "usage: crosspoint-sim [--seeds N] [--from N] [--shards N] [--threads N]";
 

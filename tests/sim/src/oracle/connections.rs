@@ -80,7 +80,7 @@ impl Oracle {
             State::InSession(session) => self.in_session(connection, session, message),
             State::ShuttingDown => {
                 if let Message::Goodbye(_) | Message::Abort(_) = message {
-                    self.connections[connection].due.push_back(Due::Close);
+                    self.owe(connection, Due::Close);
                 }
             }
             State::Closed | State::Lost => {}
@@ -105,18 +105,21 @@ impl Oracle {
     /// A shard looks at its clock.
     pub(crate) fn timer(&mut self, shard: ShardId) {
         self.this_step.timer = Some(shard);
-        let now = self.now;
-        for connection in self
-            .connections
-            .iter_mut()
-            .filter(|connection| connection.shard == shard)
-        {
-            if let State::Fresh | State::ShuttingDown = connection.state
-                && connection.deadline <= now
+        for connection in 0..self.connections.len() {
+            let state = &self.connections[connection];
+            if let State::Fresh | State::ShuttingDown = state.state
+                && state.shard == shard
+                && state.deadline <= self.now
             {
-                connection.due.push_back(Due::Close);
+                self.owe(connection, Due::Close);
             }
         }
+    }
+
+    /// The router has to send or do one thing more on a connection before the step ends.
+    fn owe(&mut self, connection: usize, due: Due) {
+        self.connections[connection].due.push_back(due);
+        self.this_step.owed.push(connection);
     }
 
     /// A shard shuts down.
@@ -128,13 +131,13 @@ impl Oracle {
                 continue;
             }
             match self.connections[connection].state {
-                State::Fresh => self.connections[connection].due.push_back(Due::Close),
+                State::Fresh => self.owe(connection, Due::Close),
                 State::InSession(_) => {
                     self.end_session(connection);
-                    let connection = &mut self.connections[connection];
-                    connection.state = State::ShuttingDown;
-                    connection.deadline = deadline;
-                    connection.due.push_back(Due::Goodbye(uri::SYSTEM_SHUTDOWN));
+                    let state = &mut self.connections[connection];
+                    state.state = State::ShuttingDown;
+                    state.deadline = deadline;
+                    self.owe(connection, Due::Goodbye(uri::SYSTEM_SHUTDOWN));
                 }
                 State::ShuttingDown | State::Closed | State::Lost => {}
             }
@@ -144,7 +147,7 @@ impl Oracle {
     fn before_session(&mut self, connection: usize, message: &Message) {
         match message {
             Message::Hello(hello) => self.hello(connection, hello),
-            Message::Abort(_) => self.connections[connection].due.push_back(Due::Close),
+            Message::Abort(_) => self.owe(connection, Due::Close),
             _ => self.violated(connection),
         }
     }
@@ -152,8 +155,8 @@ impl Oracle {
     fn hello(&mut self, connection: usize, hello: &Hello) {
         let shard = self.connections[connection].shard;
         if self.shutting_down[usize::from(shard.0)] {
-            let due = &mut self.connections[connection].due;
-            return due.extend([Due::Abort(uri::SYSTEM_SHUTDOWN), Due::Close]);
+            self.owe(connection, Due::Abort(uri::SYSTEM_SHUTDOWN));
+            return self.owe(connection, Due::Close);
         }
         if hello.details.is_empty() {
             return self.violated(connection);
@@ -163,23 +166,21 @@ impl Oracle {
             None if hello.realm.contains(' ') => Due::Abort(uri::INVALID_URI),
             None => Due::Abort(uri::NO_SUCH_REALM),
         };
-        self.connections[connection].due.push_back(due);
+        self.owe(connection, due);
     }
 
     /// The session ends, and the transport with it.
     pub(super) fn violated(&mut self, connection: usize) {
         self.tally.add("violations");
         self.end_session(connection);
-        let due = &mut self.connections[connection].due;
-        due.extend([Due::Abort(uri::PROTOCOL_VIOLATION), Due::Close]);
+        self.owe(connection, Due::Abort(uri::PROTOCOL_VIOLATION));
+        self.owe(connection, Due::Close);
     }
 
     /// The client leaves.
     pub(super) fn said_goodbye(&mut self, connection: usize) {
         self.end_session(connection);
-        self.connections[connection]
-            .due
-            .push_back(Due::Goodbye(uri::GOODBYE_AND_OUT));
+        self.owe(connection, Due::Goodbye(uri::GOODBYE_AND_OUT));
     }
 
     /// The session on a connection ends, if there is one; another may begin.
@@ -278,14 +279,12 @@ impl Oracle {
     /// Nothing that is due is left out, on this step's connection or on any that a clock or the end of the
     /// router touched.
     pub(super) fn check_connection(&self) -> Check {
-        let is_due = |(_, connection): &(usize, &Connection)| !connection.due.is_empty();
-        let left_out = self.connections.iter().enumerate().find(is_due);
-        if let Some((place, connection)) = left_out {
+        for place in &self.this_step.owed {
+            let due = &self.connections[*place].due;
             ensure!(
-                false,
+                due.is_empty(),
                 "GOODBYE, ABORT, WELCOME and closing do not wait",
-                "connection {place} did not get {:?}",
-                connection.due
+                "connection {place} did not get {due:?}"
             );
         }
         self.this_step.connection.map_or(Ok(()), |connection| {

@@ -83,6 +83,8 @@ pub(crate) struct Oracle {
 struct ThisStep {
     /// The connection whose message, or end, it is.
     connection: Option<usize>,
+    /// Connections on which something had to be sent or done.
+    owed: Vec<usize>,
     /// The shard whose clock it is.
     timer: Option<ShardId>,
     /// The call that its caller begins, and the one that it cancels.

@@ -213,9 +213,7 @@ impl World {
 /// A place drawn at random, and from there the first for which `is_wanted` holds.
 pub(super) fn any(rng: &mut Rng, count: usize, is_wanted: impl Fn(usize) -> bool) -> Option<usize> {
     let start = rng.usize(..count);
-    (start..start + count)
-        .map(|place| place % count)
-        .find(|place| is_wanted(*place))
+    (start..count).chain(0..start).find(|place| is_wanted(*place))
 }
 
 /// What tells messages apart, for the hash of the history.
