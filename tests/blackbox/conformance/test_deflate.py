@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from harness import messages as m
 from harness.config import SMALL_LIMIT
-from harness.deflated import COMPRESSED, Deflated
+from harness.deflated import COMPRESSED, TAIL, Deflated
 from harness.peers import Peers
 from harness.serializers import JSON
 from harness.session import Session
@@ -150,6 +150,18 @@ def test_garbage(connect: Connect) -> None:
     """What cannot be inflated closes the connection with code 1007."""
     session = connect().join()
     session.transport.send_frame(COMPRESSED | session.transport.opcode, b"\xff" * 100)
+    assert session.expect_closed().code == 1007
+
+
+@pytest.mark.parametrize("identity", ["deflate", "takeover"])
+def test_cut_short(connect: Connect, identity: str) -> None:
+    """A message that ends inside a block closes the connection with code 1007, and nothing of it is carried out."""
+    session = connect(identity, takeover=identity == "takeover").join()
+    request = session.serializer.dumps([m.PUBLISH, 1, {"acknowledge": True}, "com.deflate", LONG])
+    compressed = session.transport.compress(request)
+    # Only what follows the request is cut short: all of the request comes out.
+    cut = compressed + TAIL + compressed[:1]
+    session.transport.send_frame(COMPRESSED | session.transport.opcode, cut)
     assert session.expect_closed().code == 1007
 
 

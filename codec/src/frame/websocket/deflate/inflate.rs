@@ -15,6 +15,25 @@ thread_local! {
 /// Octets that output grows by at least.
 const LEAST_ROOM: usize = 128;
 
+/// What a message must end with after [`TAIL`]: the shortest last block. A message that ends inside a block takes this
+/// for a part of that block, and does not come to its end.
+const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
+
+/// The same where the next message may refer to this one, so that no block may be the last: blocks of nothing, as many
+/// as fill up the longest list of codes (2212 bits) that a block can begin with. They begin with bits of both kinds so
+/// that whichever of them ends another block is followed by something that is no block.
+const NO_BLOCKS: [u8; 5 * 56] = {
+    let mut octets = [0; 5 * 56];
+    let mut at = 0;
+    while at < octets.len() {
+        octets[at] = 0xf8;
+        octets[at + 3] = 0xff;
+        octets[at + 4] = 0xff;
+        at += 5;
+    }
+    octets
+};
+
 #[derive(Debug)]
 pub(in crate::frame::websocket) struct Inflate {
     /// Set if the peer's messages may refer to earlier ones: then this is its window.
@@ -38,9 +57,8 @@ impl Inflate {
         out: &mut Vec<u8>,
         limit: usize,
     ) -> Result<(), FrameError> {
-        let takeover = self.takeover;
-        let inflater = self.inflater.get_or_insert_with(|| fresh(takeover));
-        inflate(inflater, fragment, out, limit)
+        inflate(self.inflater(), fragment, out, limit)?;
+        Ok(())
     }
 
     /// As [`push`](Self::push), with the last fragment of a message.
@@ -51,7 +69,7 @@ impl Inflate {
         limit: usize,
     ) -> Result<(), FrameError> {
         self.push(fragment, out, limit)?;
-        self.push(&TAIL, out, limit)?;
+        self.end(out, limit)?;
         if self.takeover.is_none()
             && let Some(mut inflater) = self.inflater.take()
         {
@@ -59,6 +77,26 @@ impl Inflate {
             SPARE.set(Some(inflater));
         }
         Ok(())
+    }
+
+    /// A message ends where a block does: its end says nothing more.
+    fn end(&mut self, out: &mut Vec<u8>, limit: usize) -> Result<(), FrameError> {
+        let said = out.len();
+        let goes_on = self.takeover.is_some();
+        let inflater = self.inflater();
+        inflate(inflater, &TAIL, out, limit)?;
+        let end: &[u8] = if goes_on { &NO_BLOCKS } else { &LAST_BLOCK };
+        let has_ended = inflate(inflater, end, out, limit)?;
+        if out.len() == said && has_ended != goes_on {
+            Ok(())
+        } else {
+            Err(FrameError::Corrupt)
+        }
+    }
+
+    fn inflater(&mut self) -> &mut Decompress {
+        let takeover = self.takeover;
+        self.inflater.get_or_insert_with(|| fresh(takeover))
     }
 }
 
@@ -70,12 +108,13 @@ fn fresh(takeover: Option<WindowBits>) -> Decompress {
     }
 }
 
+/// Whether the input ends with a last block.
 fn inflate(
     inflater: &mut Decompress,
     mut input: &[u8],
     out: &mut Vec<u8>,
     limit: usize,
-) -> Result<(), FrameError> {
+) -> Result<bool, FrameError> {
     loop {
         if out.len() == out.capacity() {
             // One octet over the limit is enough to know that there is one. In between, memory is in proportion to
@@ -98,7 +137,7 @@ fn inflate(
         }
         let has_room = out.len() < out.capacity();
         if input.is_empty() && has_room {
-            return Ok(());
+            return Ok(status == Status::StreamEnd);
         }
         if taken == 0 && out.len() == made && has_room {
             return Err(FrameError::Corrupt);

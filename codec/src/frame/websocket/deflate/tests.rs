@@ -142,6 +142,33 @@ fn garbage_is_an_error() {
     assert_eq!(serve(false, LIMIT, &[utf16]).1, Some(FrameError::InvalidUtf8));
 }
 
+#[test]
+fn a_message_that_ends_inside_a_block_is_an_error() {
+    let words: Vec<u8> = (0_u32..400)
+        .flat_map(|n| format!("{} ", n.wrapping_mul(n) % 1009).into_bytes())
+        .collect();
+    let plain = frame(OpCode::Data(Data::Binary), &words);
+    let one_block = Deflater::new(WindowBits::LARGEST).frame(&plain);
+    // Behind the header: codes of its own, and what is written with them.
+    let one_block = &one_block[4..];
+    let stored = b"\x00\x05\x00\xfa\xffHello\x00";
+    // From how many octets on nothing but the whole is a message: the first of the stored block is one that is empty.
+    for (message, shortest) in [(&HELLO[..], 0), (stored, 2), (one_block, 0)] {
+        for takeover in [false, true] {
+            let sent = |len| serve(takeover, LIMIT, &[masked(FIN | RSV1 | BINARY, &message[..len])]);
+            assert_eq!(sent(message.len()).1, None);
+            for len in shortest..message.len() {
+                assert_eq!(
+                    sent(len),
+                    (vec![], Some(FrameError::Corrupt)),
+                    "{len} of {}, takeover: {takeover}",
+                    message.len()
+                );
+            }
+        }
+    }
+}
+
 /// A client's compressed frame, made by our own compressor.
 fn compressed(kind: Data, message: &[u8]) -> Vec<u8> {
     let plain = frame(OpCode::Data(kind), message);
