@@ -58,6 +58,8 @@ pub struct Effects {
     pub list: Vec<Effect>,
     /// The receivers that [`Effect::Deliver`] points into.
     pub receivers: Vec<ConnKey>,
+    /// Retained events that the bounds of their realm had no room for, to be counted.
+    pub evicted: u64,
 }
 
 impl Effects {
@@ -65,6 +67,7 @@ impl Effects {
     pub fn clear(&mut self) {
         self.list.clear();
         self.receivers.clear();
+        self.evicted = 0;
     }
 
     /// Whether there is nothing to do.

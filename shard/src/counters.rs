@@ -52,6 +52,9 @@ pub struct Counters {
     pub replies_too_large: Counter,
     /// Other messages dropped because they are larger than their receiver takes.
     pub dropped_large: Counter,
+    /// Retained events forgotten, or not kept at all, since their realm's bounds had no room for them. Those that expired or
+    /// were replaced by newer ones do not count.
+    pub retained_evicted: Counter,
     /// Connections closed because too much was queued for them.
     pub closed_slow: Counter,
     /// Connections closed because they took nothing for too long.
@@ -108,6 +111,7 @@ impl Counters {
             events_dropped_large: Counter::default(),
             replies_too_large: Counter::default(),
             dropped_large: Counter::default(),
+            retained_evicted: Counter::default(),
             closed_slow: Counter::default(),
             closed_stalled: Counter::default(),
             closed_broken: Counter::default(),

@@ -1,9 +1,10 @@
-//! One event to many: what crosses between shards, what is encoded, what is written.
+//! One event to many: what crosses between shards, what is encoded, what is written, what is no longer retained.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
 use crosspoint_codec::frame::Framing;
+use crosspoint_core::config::Retention;
 use crosspoint_core::payload::Format;
 use crosspoint_shard::{Flushed, SLICE, ShardConfig};
 use serde_json::json;
@@ -119,4 +120,20 @@ fn posts_leave_before_the_first_write_of_a_turn() {
     world.run();
     assert_eq!(far.received().len(), 1);
     assert!(near.iter().all(|peer| peer.received().len() == 1));
+}
+
+#[test]
+fn retained_events_without_room_are_counted_by_their_owner() {
+    let mut world = World::new(2, &ShardConfig::default());
+    let publisher = world.join(0);
+    let evicted = |world: &World| -> u64 {
+        let counters = world.shards.iter().map(|shard| shard.counters());
+        counters.map(|counters| counters.retained_evicted.get()).sum()
+    };
+    let most = Retention::default().per_topic;
+    for request in 1..=most + 3 {
+        let options = json!({"retain": true, "eligible": [1]});
+        world.send(&publisher, &json!([16, request, options, "com.topic"]));
+        assert_eq!(evicted(&world), request.saturating_sub(most) as u64);
+    }
 }

@@ -92,7 +92,9 @@ impl Kept {
     }
 
     /// Retains `event`. One that is over already keeps nothing, but replaces what it would have replaced.
-    pub(super) fn put(&mut self, mut event: Event, share: Share) {
+    ///
+    /// Returns how many events there was no room for: older ones, or this one if it is larger than the whole share.
+    pub(super) fn put(&mut self, mut event: Event, share: Share) -> u64 {
         let topic: Arc<str> = match self.topics.get_key_value(&*event.publication.topic) {
             Some((topic, _)) => Arc::clone(topic),
             None => Arc::from(&*event.publication.topic),
@@ -100,26 +102,13 @@ impl Kept {
         if event.publication.receivers.is_none() {
             self.clear(&topic);
         }
-        if event.is_over(event.at) || event.bytes > share.bytes {
-            return;
+        if event.is_over(event.at) {
+            return 0;
         }
-        while self
-            .topics
-            .get(&topic)
-            .is_some_and(|events| events.len() >= share.per_topic.max(1))
-        {
-            // The event for everybody stays: it is what most get.
-            let events = &self.topics[&topic];
-            let place = usize::from(events.len() > 1 && events[0].publication.receivers.is_none());
-            let serial = events[place].serial;
-            self.take(&topic, serial);
+        if event.bytes > share.bytes {
+            return 1;
         }
-        while self.by_age.len() >= share.events.max(1) || self.bytes + event.bytes > share.bytes {
-            let Some((serial, oldest)) = self.by_age.pop_first() else {
-                break;
-            };
-            self.take(&oldest, serial);
-        }
+        let evicted = self.make_room(&topic, event.bytes, share);
         self.last_serial += 1;
         event.serial = self.last_serial;
         self.bytes += event.bytes;
@@ -128,6 +117,28 @@ impl Kept {
             self.by_expiry.insert((at, event.serial), Arc::clone(&topic));
         }
         self.topics.entry(topic).or_default().push(event);
+        evicted
+    }
+
+    /// Forgets what is in the way of an event of `topic` that takes `bytes`; returns how many events that were.
+    fn make_room(&mut self, topic: &Arc<str>, bytes: usize, share: Share) -> u64 {
+        let before = self.by_age.len();
+        while let Some(events) = self.topics.get(topic)
+            && events.len() >= share.per_topic.max(1)
+        {
+            // The event for everybody stays: it is what most get.
+            let place = usize::from(events.len() > 1 && events[0].publication.receivers.is_none());
+            let serial = events[place].serial;
+            self.take(topic, serial);
+        }
+        while self.by_age.len() >= share.events.max(1) || self.bytes + bytes > share.bytes {
+            let Some((serial, oldest)) = self.by_age.first_key_value() else {
+                break;
+            };
+            let (serial, oldest) = (*serial, Arc::clone(oldest));
+            self.take(&oldest, serial);
+        }
+        (before - self.by_age.len()) as u64
     }
 
     /// Forgets what is over.

@@ -126,14 +126,14 @@ impl Router {
     }
 
     /// As owner: retains a publication.
-    pub(crate) fn own_retain(&mut self, retain: &Retain) {
+    pub(crate) fn own_retain(&mut self, retain: &Retain, fx: &mut Effects) {
         let (now, realm) = (self.now, retain.publication.realm);
         let expires = retain.expires.map(|span| now.after(span));
         let event = Event::new(detached(&retain.publication), retain.excluded, (now, expires));
         let retaining = &mut self.realm(realm).broker.retaining;
         retaining.kept.expire(now);
         let share = retaining.share;
-        retaining.kept.put(event, share);
+        fx.evicted += retaining.kept.put(event, share);
         self.sweep_later(realm);
     }
 

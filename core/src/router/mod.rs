@@ -332,7 +332,7 @@ impl Router {
             } => self.tell_subscriber(realm, subscription, (session, joined), fx),
             PeerMessage::Interest(interest) => self.learn_interest(interest, fx),
             PeerMessage::Record(publication) => self.own_record(&publication),
-            PeerMessage::Retain(retain) => self.own_retain(&retain),
+            PeerMessage::Retain(retain) => self.own_retain(&retain, fx),
             PeerMessage::FindRetained(asked) => self.find_retained(*asked, fx),
             PeerMessage::Retained { realm, token, events } => self.retained(realm, token, events, fx),
             PeerMessage::Register(request) => self.own_register(*request, fx),

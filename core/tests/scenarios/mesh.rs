@@ -56,6 +56,8 @@ pub(crate) struct Mesh {
     mail: Vec<Vec<VecDeque<PeerMessage>>>,
     sessions: Vec<Session>,
     now: Time,
+    /// Retained events that there was no room for.
+    pub(crate) evicted: u64,
 }
 
 impl Mesh {
@@ -74,6 +76,7 @@ impl Mesh {
             mail: (0..shards).map(|_| queues()).collect(),
             sessions: Vec::new(),
             now: Time::default(),
+            evicted: 0,
         }
     }
 
@@ -244,6 +247,7 @@ impl Mesh {
     }
 
     fn carry_out(&mut self, shard: ShardId, fx: Effects) {
+        self.evicted += fx.evicted;
         for effect in fx.list {
             match effect {
                 Effect::Send { to, message } => self.arrive(shard, to, *message),

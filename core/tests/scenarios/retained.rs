@@ -165,7 +165,39 @@ fn what_was_retained_longest_ago_goes_first() {
         let all = found(&mut mesh, late, 1, MatchPolicy::Prefix, "t");
         assert_eq!(all.len(), 3);
         assert_eq!(all[2], "EVENT t11 retained topic=t11");
+        assert_eq!(mesh.evicted, 8);
     }
+}
+
+#[test]
+fn what_there_is_no_room_for_is_counted() {
+    let mut mesh = Mesh::with(1, |config| {
+        let retention = &mut config.realms[0].retention;
+        (retention.per_topic, retention.bytes) = (2, 2000);
+    });
+    let publisher = mesh.join();
+    let only_somebody = |options: &mut crosspoint_core::options::PublishOptions| {
+        options.receivers = Some(Box::new(Receivers {
+            eligible: Some(vec![crosspoint_core::ids::SessionId(1)]),
+            ..Receivers::default()
+        }));
+    };
+    let expires =
+        |options: &mut crosspoint_core::options::PublishOptions| options.rest.push("_expires", 500_u64);
+    // Replaced, cleared and over: there was room for all of them.
+    for request in 1..=5 {
+        mesh.say(publisher, retain(request, "a", "all", expires));
+    }
+    mesh.pass(100_000);
+    mesh.say(publisher, retain(6, "a", "all", |_| {}));
+    mesh.say(publisher, retain(7, "a", "one", only_somebody));
+    assert_eq!(mesh.evicted, 0);
+    mesh.say(publisher, retain(8, "a", "another", only_somebody));
+    assert_eq!(mesh.evicted, 1, "more than fit into a topic");
+    mesh.say(publisher, retain(9, "b", &"x".repeat(3000), |_| {}));
+    assert_eq!(mesh.evicted, 2, "larger than all may be");
+    mesh.say(publisher, retain(10, "b", &"x".repeat(1500), |_| {}));
+    assert_eq!(mesh.evicted, 4, "both of the other topic");
 }
 
 #[test]

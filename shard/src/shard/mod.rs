@@ -324,6 +324,9 @@ impl Shard {
                 Effect::Close { conn, reason } => self.close_for(conn, reason),
             }
         }
+        if effects.evicted > 0 {
+            self.counters.retained_evicted.add(effects.evicted);
+        }
         effects.clear();
     }
 }
