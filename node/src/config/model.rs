@@ -315,7 +315,7 @@ pub struct AutoPing {
 /// WAMP over HTTP long-polling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LongPoll {
-    /// The serializers that are offered, each also batched.
+    /// The serializers that are offered, each but FlatBuffers also batched.
     pub serializers: Vec<Format>,
     /// Who may join.
     pub access: Access,

@@ -34,8 +34,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
 use crosspoint_codec::Limits;
+use crosspoint_codec::frame::websocket::Subprotocol;
 use crosspoint_codec::frame::websocket::handshake::Origins;
-use crosspoint_codec::frame::websocket::{Subprotocol, subprotocol};
 use crosspoint_core::config::Access;
 use crosspoint_core::payload::Format;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -224,10 +224,12 @@ impl Service {
         let served = |name: &str| Subprotocol::of(name.as_bytes(), &self.config.serializers);
         let mut names = protocols.iter().filter_map(serde_json::Value::as_str);
         names.find_map(served).ok_or_else(|| {
-            let plain = self.config.serializers.iter().map(|format| subprotocol(*format));
-            let names = plain.collect::<Vec<_>>().join(", ");
+            let formats = self.config.serializers.iter().copied();
+            let all = formats.flat_map(|format| [false, true].map(|batched| Subprotocol { format, batched }));
+            let names = all.filter(Subprotocol::exists).map(|name| name.to_string());
             bad(format!(
-                "None of these protocols is served here; there are {names}, each but wamp.2.flatbuffers also with .batched."
+                "None of these protocols is served here; there are: {}.",
+                names.collect::<Vec<_>>().join(", ")
             ))
         })
     }

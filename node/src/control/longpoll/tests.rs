@@ -144,6 +144,25 @@ async fn a_request_to_open_needs_a_protocol_that_is_served() {
 }
 
 #[tokio::test]
+async fn a_refusal_names_what_is_served() {
+    let server = server(|longpoll| longpoll.serializers = vec![Format::Json, Format::FlatBuffers]);
+    let served = ["wamp.2.json", "wamp.2.json.batched", "wamp.2.flatbuffers"];
+    for other in ["wamp.2.cbor", "wamp.2.flatbuffers.batched"] {
+        let body = format!(r#"{{"protocols": ["{other}"]}}"#);
+        let (status, text) = post_to(&server.router, "/open", body.as_bytes()).await;
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{text}");
+        assert!(
+            text.contains(&format!("there are: {}.", served.join(", "))),
+            "{text}"
+        );
+    }
+    for protocol in served {
+        server.open(protocol).await;
+    }
+}
+
+#[tokio::test]
 async fn messages_go_one_by_one_in_their_order() {
     let server = server(|_| ());
     let mut client = server.open("wamp.2.json").await;
