@@ -1,5 +1,6 @@
 //! Meta events: about sessions, registrations and subscriptions that there are, in an order that never contradicts
-//! itself. Whoever begins to listen may miss what was under way; from then on nothing is left out or comes twice.
+//! itself. Whoever begins to listen may miss part of what was under way; from the next quiet moment on nothing is left
+//! out or comes twice.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,8 @@ use crate::broken::{Broken, Check, ensure, found};
 /// What a subscription to meta topics has told so far.
 #[derive(Default)]
 pub(super) struct Told {
+    /// Whether there was a quiet moment since SUBSCRIBED.
+    is_settled: bool,
     /// Sessions, and whether they have left.
     sessions: BTreeMap<u64, bool>,
     registrations: BTreeMap<u64, Thing>,
@@ -29,27 +32,24 @@ struct Thing {
     members: BTreeMap<u64, Known>,
 }
 
-/// What was told about something that is true or not, by turns.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Known {
-    #[default]
-    Nothing,
-    /// By one event. What it tells may have been over before the listener's SUBSCRIBED, and the event of its end
-    /// left out.
-    Once(bool),
-    /// By several.
-    Surely(bool),
+/// What was told last about something that is true or not, by turns.
+type Known = Option<bool>;
+
+/// Whether `value` may come next.
+fn take(known: &mut Known, value: bool) -> bool {
+    known.replace(value) != Some(value)
 }
 
-impl Known {
-    /// Whether `value` may come next.
-    fn take(&mut self, value: bool) -> bool {
-        let before = *self;
-        *self = match before {
-            Self::Nothing => Self::Once(value),
-            Self::Once(_) | Self::Surely(_) => Self::Surely(value),
-        };
-        before != Self::Surely(value)
+impl Told {
+    /// Nothing is under way: what comes from now on happened while the listener was there.
+    pub(super) fn settle(&mut self) {
+        if !self.is_settled {
+            // What was told may be over, and its end have gone unheard.
+            *self = Self {
+                is_settled: true,
+                ..Self::default()
+            };
+        }
     }
 }
 
@@ -59,11 +59,11 @@ impl Thing {
         match what {
             "on_create" | "on_delete" => {
                 self.members.clear();
-                self.exists.take(what == "on_create")
+                take(&mut self.exists, what == "on_create")
             }
             joins_or_leaves => {
                 let is_there = matches!(joins_or_leaves, "on_register" | "on_subscribe");
-                self.exists != Known::Surely(false) && self.members.entry(session).or_default().take(is_there)
+                self.exists != Some(false) && take(self.members.entry(session).or_default(), is_there)
             }
         }
     }
@@ -109,7 +109,7 @@ impl Oracle {
             }
         };
         ensure!(
-            fits,
+            fits || !told.is_settled,
             "meta events about one thing come in an order that makes sense, and once",
             "session {id} gets {topic} {list:?}"
         );

@@ -37,6 +37,13 @@ impl Oracle {
         for procedure in self.procedures.values_mut() {
             procedure.settle();
         }
+        let subscriptions = self
+            .sessions
+            .iter_mut()
+            .flat_map(|session| session.subscriptions.values_mut());
+        for subscription in subscriptions {
+            subscription.told.settle();
+        }
         self.forget();
         self.tally.add("quiet moments");
         Ok(())
