@@ -166,8 +166,9 @@ async fn send(
 ) -> Result<StatusCode, Refusal> {
     let (id, transport) = service.transport(&id)?;
     let _present = transport.present();
+    let sending = transport.sending().await;
     let body = service.body(body, service.config.max_message_size).await?;
-    match transport.send(body, &service.decode).await {
+    match transport.send(sending, body, &service.decode).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(SendError::Malformed(text)) => Err(refuse(StatusCode::BAD_REQUEST, text)),
         Err(SendError::Batch(error)) => {

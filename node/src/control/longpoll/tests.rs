@@ -2,9 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 
 use axum::http::Request;
+use http_body_util::Full;
 use tower::ServiceExt;
 
 use super::*;
@@ -220,6 +223,46 @@ async fn what_is_no_message_is_refused_and_passed_on() {
         assert!(client.is_lost());
         assert_eq!(client.post("receive", b"").await.0, StatusCode::NOT_FOUND);
     }
+}
+
+#[tokio::test]
+async fn no_body_is_read_while_the_router_reads_none() {
+    let server = server(|_| ());
+    let mut client = server.open("wamp.2.json").await;
+    // More than a socket holds.
+    let long = format!(r#"[16,1,{{}},"com.example.topic",["{}"]]"#, "a".repeat(4 << 20));
+    let is_read = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&is_read);
+    let body = Full::new(Bytes::from_static(GOODBYE)).map_frame(move |frame| {
+        told.store(true, Ordering::Relaxed);
+        frame
+    });
+    let path = format!("{}/send", client.path);
+    let second = Request::post(&path).body(Body::new(body)).unwrap();
+    let router = client.router.clone();
+    let mut first = pin!(post_to(&router, &path, long.as_bytes()));
+    let mut second = pin!(request(&router, second));
+    client.shard.set_nonblocking(true).unwrap();
+    let arrives = async {
+        while client.shard.read(&mut [0; 4]).is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = &mut first => panic!("nobody has read it"),
+        _ = &mut second => panic!("it was first"),
+        () = arrives => assert!(!is_read.load(Ordering::Relaxed)),
+    }
+    client.shard.set_nonblocking(false).unwrap();
+    let length = long.len();
+    let reading = tokio::task::spawn_blocking(move || {
+        client.shard.read_exact(&mut vec![0; length]).unwrap();
+        client.got()
+    });
+    let ((first, _), (second, ..), last) = tokio::join!(first, second, reading);
+    assert_eq!([first, second], [StatusCode::NO_CONTENT; 2]);
+    assert_eq!(last.unwrap(), GOODBYE);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 //! - What a request takes off the connection goes into its response at once. A request that is given up while it
 //!   waits has taken nothing.
 //! - Messages are written whole, whatever becomes of the request that brought them.
+//! - Only one request's messages are in memory at a time: while the router does not read, no further body is.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -18,7 +19,7 @@ use crosspoint_codec::{Limits, decode};
 use rustix::net::Shutdown;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
-use tokio::sync::{Mutex as AsyncMutex, watch};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 use tokio::time::{Instant, sleep};
 
 /// The least that is read at once.
@@ -54,7 +55,7 @@ pub(super) struct Transport {
     protocol: Subprotocol,
     limits: QueueLimits,
     unread: AsyncMutex<BytesMut>,
-    writing: AsyncMutex<()>,
+    sending: Arc<AsyncMutex<()>>,
     /// The number of the last `receive`.
     turn: watch::Sender<u64>,
     /// What the client puts behind the JSON messages of a batch is not the specification's separator.
@@ -72,6 +73,9 @@ struct Presence {
     since: Instant,
 }
 
+/// The right to send, which one request has at a time.
+pub(super) struct Sending(OwnedMutexGuard<()>);
+
 /// A request of the client, during which it does not count as idle.
 pub(super) struct Present<'t>(&'t Transport);
 
@@ -88,7 +92,7 @@ impl Transport {
             protocol,
             limits,
             unread: AsyncMutex::default(),
-            writing: AsyncMutex::default(),
+            sending: Arc::default(),
             turn: watch::Sender::default(),
             cancel: AtomicBool::default(),
             shut: AtomicBool::default(),
@@ -216,8 +220,18 @@ impl Transport {
         let _ = batch::finish(format, separator, start, body);
     }
 
+    /// Waits until all earlier requests have passed on what they bring. To be called before a body is read.
+    pub(super) async fn sending(&self) -> Sending {
+        Sending(Arc::clone(&self.sending).lock_owned().await)
+    }
+
     /// Passes on what the client sends, after a look at whether it is WAMP: the router would tell its session only.
-    pub(super) async fn send(self: &Arc<Self>, body: Bytes, limits: &Limits) -> Result<(), SendError> {
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        Sending(sending): Sending,
+        body: Bytes,
+        limits: &Limits,
+    ) -> Result<(), SendError> {
         let mut frames = BytesMut::with_capacity(body.len() + HEADER_LEN);
         let malformed = if self.protocol.batched {
             let mut messages = Batch::new(self.protocol.format, body).map_err(SendError::Batch)?;
@@ -234,8 +248,11 @@ impl Transport {
         let frames = frames.freeze();
         let transport = Arc::clone(self);
         // In a task of its own, which is not given up along with the request.
-        let written = tokio::spawn(async move { transport.write(&frames).await }).await;
-        match (written, malformed) {
+        let written = tokio::spawn(async move {
+            let _sending = sending;
+            transport.write(&frames).await
+        });
+        match (written.await, malformed) {
             (Ok(Ok(())), None) => Ok(()),
             (Ok(Ok(())), Some(text)) => Err(SendError::Malformed(text)),
             _ => Err(SendError::Gone),
@@ -251,7 +268,6 @@ impl Transport {
     }
 
     async fn write(&self, mut frames: &[u8]) -> io::Result<()> {
-        let _order = self.writing.lock().await;
         // The router ends its own side first, and listens to the last for a moment longer.
         let either = Interest::READABLE | Interest::WRITABLE;
         if self.pipe.ready(either).await?.is_read_closed() {
