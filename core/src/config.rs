@@ -83,6 +83,8 @@ pub struct History {
     pub bytes: usize,
     /// How long events are kept; `None` means until there are too many.
     pub max_age: Option<Duration>,
+    /// Whether every change is to be stored: [`Effect::Store`](crate::effect::Effect::Store).
+    pub durable: bool,
 }
 
 /// What a realm says about its calls.

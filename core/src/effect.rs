@@ -1,10 +1,12 @@
 //! What is to happen: the only output of the router's rules.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::ids::{ConnKey, ShardId};
+use crate::ids::{ConnKey, RealmId, ShardId};
 use crate::message::{Event, Message};
-use crate::peer::PeerMessage;
+use crate::peer::{PeerMessage, Publication};
+use crate::time::UnixTime;
 
 /// One thing to do. Effects are carried out in the order of their list.
 #[derive(Debug)]
@@ -38,6 +40,35 @@ pub enum Effect {
         /// Why, which decides the transport's own close code.
         reason: Close,
     },
+    /// Do the same to the stored copy of a [durable](crate::config::History::durable) history. Boxed, since few
+    /// routers have one.
+    Store(Box<HistoryChange>),
+}
+
+/// What became of a durable history. One that is lost on its way harms no other: the next says again what is gone.
+#[derive(Clone, Debug)]
+pub struct HistoryChange {
+    /// The realm.
+    pub realm: RealmId,
+    /// Index of the history in its realm's configuration.
+    pub history: usize,
+    /// An event that came last.
+    pub added: Option<StoredEvent>,
+    /// Bytes that it holds, about.
+    pub bytes: usize,
+    /// Events with numbers below this one are forgotten.
+    pub first: u64,
+}
+
+/// An event of a history that outlives the process.
+#[derive(Clone, Debug)]
+pub struct StoredEvent {
+    /// Its place in the history: larger than that of every event before it.
+    pub number: u64,
+    /// When it came.
+    pub at: UnixTime,
+    /// What came, in memory of its own.
+    pub publication: Arc<Publication>,
 }
 
 /// Why the router closes a transport.

@@ -79,6 +79,7 @@ pub fn start(spec: ServerSpec) -> Result<Running, StartError> {
         shard: spec.shard.clone(),
         seed: spec.seed,
         spin: spec.spin,
+        storage: spec.storage.clone(),
     };
     let (_, mailboxes) = Mesh::new(spec.shards.get(), MeshLimits::default());
     let inboxes: Vec<_> = mailboxes.iter().map(|_| Inbox::default()).collect();

@@ -10,7 +10,7 @@ use crosspoint_codec::frame::rawsocket::MaxLength;
 use crosspoint_codec::frame::websocket::handshake::Upgrade;
 use crosspoint_core::config::{Access, RouterConfig};
 use crosspoint_core::payload::Format;
-use crosspoint_shard::ShardConfig;
+use crosspoint_shard::{ShardConfig, Storage};
 
 use crate::listen::Endpoint;
 use crate::permit::Permit;
@@ -27,6 +27,8 @@ pub struct ServerSpec {
     pub seed: u64,
     /// Limits and policies of every shard.
     pub shard: ShardConfig,
+    /// Where durable histories are stored, if there are any.
+    pub storage: Option<Arc<dyn Storage>>,
     /// Where to listen.
     pub listeners: Vec<ListenerSpec>,
     /// Who answers HTTP requests that are no WebSocket upgrade; `None` answers them with status 404.

@@ -73,6 +73,7 @@ pub(crate) fn server_spec(
             started: now(),
         }),
         seed,
+        storage: None,
         shard: shard_config(&router.limits),
         listeners: router
             .listeners

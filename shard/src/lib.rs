@@ -6,6 +6,7 @@
 //! - [`Mesh`]: the mailboxes through which shards talk.
 //! - [`rt`]: the tasks and threads that drive shards, on glommio; the only module that names it. Without the
 //!   feature `glommio` there is none, and whoever owns a [`Shard`] drives it: tests and benchmarks do.
+//! - [`Storage`]: where histories go that outlive the process.
 //! - [`Counters`]: what a shard counts, for any thread to read.
 #![deny(unsafe_code)]
 
@@ -21,6 +22,7 @@ mod outbox;
 pub mod rt;
 mod shard;
 mod signal;
+mod storage;
 mod table;
 mod wheel;
 mod wire;
@@ -31,4 +33,5 @@ pub use counters::{Counter, Counters, PostCounters};
 pub use mesh::{Mailbox, Mesh, MeshLimits};
 pub use shard::{Flushed, Shard, ShardRc};
 pub use signal::{Event, Signal};
+pub use storage::Storage;
 pub use wire::{Attach, Hangup, Job, OneByOne, PauseReason, Reading, Sender, Wire};

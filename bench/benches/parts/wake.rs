@@ -86,6 +86,7 @@ impl Hop {
             shard: ShardConfig::default(),
             seed: 1,
             spin,
+            storage: None,
         };
         let far = rt::start(&options, mailboxes, |_| {
             let arrived = arrived.clone();

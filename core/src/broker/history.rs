@@ -18,7 +18,7 @@ use super::log::{Log, Past, Selection};
 use super::publish::event;
 use crate::authorize::Action;
 use crate::config::History;
-use crate::effect::Effects;
+use crate::effect::{Effect, Effects, HistoryChange, StoredEvent};
 use crate::error_uri as uri;
 use crate::ids::{PublicationId, RealmId, ShardId, ShardSet, SubscriptionId, is_valid_id};
 use crate::key_hash::KeyHasher;
@@ -27,7 +27,7 @@ use crate::options::{EventDetails, MatchPolicy};
 use crate::pattern::PatternMap;
 use crate::peer::{Disclosed, Key, PeerMessage, Publication};
 use crate::router::{Refusal, Router};
-use crate::time::UnixTime;
+use crate::time::{Time, UnixTime};
 use crate::timers::Timer;
 use crate::uri::is_reserved;
 use crate::value::{Dict, Value};
@@ -51,6 +51,20 @@ struct Kept {
     bounds: History,
     /// Empty on shards that do not own the key.
     log: Log,
+}
+
+impl Kept {
+    /// What the stored copy of this history, the one at `place`, is to do.
+    fn change(&mut self, realm: RealmId, place: usize) -> Option<Effect> {
+        let (added, first) = self.log.change()?;
+        Some(Effect::Store(Box::new(HistoryChange {
+            realm,
+            history: place,
+            bytes: added.as_ref().map_or(0, |event| cost(&event.publication)),
+            added,
+            first,
+        })))
+    }
 }
 
 /// What is asked of the owner of a history.
@@ -95,7 +109,7 @@ impl Histories {
             histories.push(Kept {
                 owner,
                 bounds: bounds.clone(),
-                log: Log::default(),
+                log: Log::new(bounds.durable && owner == me),
             });
         }
         Some(Box::new(Self {
@@ -127,6 +141,13 @@ impl Histories {
         }
     }
 
+    /// Has what changed done to the stored copies too.
+    fn store(&mut self, realm: RealmId, fx: &mut Effects) {
+        let histories = self.histories.iter_mut().enumerate();
+        fx.list
+            .extend(histories.filter_map(|(place, history)| history.change(realm, place)));
+    }
+
     /// How long from `now` until something is too old.
     fn next_expiry(&self, now: UnixTime) -> Option<Duration> {
         let next = |history: &Kept| {
@@ -151,7 +172,7 @@ impl Router {
     }
 
     /// As owner of histories: keeps a publication.
-    pub(crate) fn own_record(&mut self, publication: &Publication) {
+    pub(crate) fn own_record(&mut self, publication: &Publication, fx: &mut Effects) {
         let (me, at) = (self.me, self.civil_time());
         let realm = publication.realm;
         let publication = Arc::new(detached(publication));
@@ -165,19 +186,49 @@ impl Router {
                 history.log.expire(at, &history.bounds);
                 let publication = Arc::clone(&publication);
                 history.log.push(Past { at, publication }, &history.bounds);
+                fx.list.extend(history.change(realm, *place));
             }
         });
         self.sweep_histories_later(realm);
     }
 
     /// What is too old is forgotten; it is not found before that either.
-    pub(crate) fn expire_histories(&mut self, realm: RealmId) {
+    pub(crate) fn expire_histories(&mut self, realm: RealmId, fx: &mut Effects) {
         let now = self.civil_time();
         if let Some(histories) = &mut self.realm(realm).broker.histories {
             histories.is_sweeping = false;
             histories.expire(now);
+            histories.store(realm, fx);
         }
         self.sweep_histories_later(realm);
+    }
+
+    /// Before the first message: takes the past events back that `take(realm, history)` has of each of this shard's
+    /// histories, in the order of their numbers; what its bounds do not allow any more is forgotten.
+    pub fn restore(
+        &mut self,
+        now: Time,
+        mut take: impl FnMut(RealmId, usize) -> Vec<StoredEvent>,
+        fx: &mut Effects,
+    ) {
+        self.now = now;
+        let (me, time) = (self.me, self.civil_time());
+        for id in 0..self.realms.len() {
+            let realm = RealmId(id as u32);
+            let Some(histories) = &mut self.realm(realm).broker.histories else {
+                continue;
+            };
+            for (place, history) in histories.histories.iter_mut().enumerate() {
+                if history.owner == me {
+                    for event in take(realm, place) {
+                        history.log.restore(event, &history.bounds);
+                    }
+                }
+            }
+            histories.expire(time);
+            histories.store(realm, fx);
+            self.sweep_histories_later(realm);
+        }
     }
 
     fn sweep_histories_later(&mut self, realm: RealmId) {

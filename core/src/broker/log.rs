@@ -1,7 +1,7 @@
 //! The past events of one topic or pattern, in the order in which they came.
 //!
 //! Invariants: times never go back, so that they can be searched by halves. Number, bytes and age are bounded; the
-//! oldest go first.
+//! oldest go first. Where the history is durable its events have numbers, which only grow, over all runs of the router.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -11,6 +11,7 @@ use bytestring::ByteString;
 
 use super::detached::cost;
 use crate::config::History;
+use crate::effect::StoredEvent;
 use crate::ids::PublicationId;
 use crate::peer::Publication;
 use crate::time::UnixTime;
@@ -57,11 +58,81 @@ pub(super) struct Past {
 pub(super) struct Log {
     events: VecDeque<Past>,
     bytes: usize,
+    /// Set where the history is durable.
+    numbers: Option<Box<Numbers>>,
+}
+
+/// Which numbers the events of a durable history have.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// One for each event. There may be gaps: not everything that was kept has also been stored.
+    of_events: VecDeque<u64>,
+    /// That of the next event.
+    next: u64,
+    /// What the stored copy was told last: its first number, and the next one.
+    told: (u64, u64),
+}
+
+impl Numbers {
+    fn first(&self) -> u64 {
+        self.of_events.front().copied().unwrap_or(self.next)
+    }
 }
 
 impl Log {
+    /// Without events yet.
+    pub(super) fn new(durable: bool) -> Self {
+        Self {
+            numbers: durable.then(Box::default),
+            ..Self::default()
+        }
+    }
+
     /// Adds an event.
     pub(super) fn push(&mut self, event: Past, bounds: &History) {
+        if let Some(numbers) = &mut self.numbers {
+            numbers.of_events.push_back(numbers.next);
+            numbers.next += 1;
+        }
+        self.append(event, bounds);
+    }
+
+    /// Adds an event of an earlier run. All of them come before those of this run, with growing numbers.
+    pub(super) fn restore(&mut self, event: StoredEvent, bounds: &History) {
+        let StoredEvent {
+            number,
+            at,
+            publication,
+        } = event;
+        if let Some(numbers) = &mut self.numbers {
+            debug_assert!(number >= numbers.next, "{number} after {}", numbers.next);
+            if numbers.next == 0 {
+                numbers.told.0 = number;
+            }
+            numbers.of_events.push_back(number);
+            numbers.next = number.saturating_add(1);
+            numbers.told.1 = numbers.next;
+        }
+        self.append(Past { at, publication }, bounds);
+    }
+
+    /// What the stored copy has to be told since this was asked last, which was before the last event at the latest:
+    /// that event, if it is new, and the first number that is not forgotten.
+    pub(super) fn change(&mut self) -> Option<(Option<StoredEvent>, u64)> {
+        let numbers = self.numbers.as_mut()?;
+        let now = (numbers.first(), numbers.next);
+        let told = std::mem::replace(&mut numbers.told, now);
+        let is_new = |number: &u64| *number >= told.1;
+        let added = numbers.of_events.back().copied().filter(is_new);
+        let added = added.zip(self.events.back()).map(|(number, event)| StoredEvent {
+            number,
+            at: event.at,
+            publication: Arc::clone(&event.publication),
+        });
+        (told != now).then_some((added, now.0))
+    }
+
+    fn append(&mut self, event: Past, bounds: &History) {
         let at = event.at.max(self.events.back().map_or(event.at, |last| last.at));
         self.bytes += cost(&event.publication);
         self.events.push_back(Past { at, ..event });
@@ -89,6 +160,9 @@ impl Log {
     fn forget_oldest(&mut self) {
         if let Some(event) = self.events.pop_front() {
             self.bytes -= cost(&event.publication);
+        }
+        if let Some(numbers) = &mut self.numbers {
+            numbers.of_events.pop_front();
         }
     }
 
@@ -180,6 +254,7 @@ mod tests {
             events: 5,
             bytes: 1 << 20,
             max_age: Some(Duration::from_micros(10)),
+            durable: true,
         }
     }
 

@@ -222,7 +222,7 @@ impl Router {
                 Timer::Conn(conn) => self.conn_timeout(conn, fx),
                 Timer::Call(call) => self.call_timeout(call, fx),
                 Timer::Retained(realm) => self.expire_retained(realm),
-                Timer::Histories(realm) => self.expire_histories(realm),
+                Timer::Histories(realm) => self.expire_histories(realm, fx),
             }
         }
         self.deliver_loopback(fx);
@@ -331,7 +331,7 @@ impl Router {
                 joined,
             } => self.tell_subscriber(realm, subscription, (session, joined), fx),
             PeerMessage::Interest(interest) => self.learn_interest(interest, fx),
-            PeerMessage::Record(publication) => self.own_record(&publication),
+            PeerMessage::Record(publication) => self.own_record(&publication, fx),
             PeerMessage::Retain(retain) => self.own_retain(&retain, fx),
             PeerMessage::FindRetained(asked) => self.find_retained(*asked, fx),
             PeerMessage::Retained { realm, token, events } => self.retained(realm, token, events, fx),

@@ -18,6 +18,7 @@ fn with_histories(scenario: impl Fn(Mesh)) {
         events,
         bytes: 1 << 20,
         max_age: Some(Duration::from_secs(10)),
+        durable: false,
     };
     for shards in [1, 2] {
         println!("{shards} shards");
@@ -31,7 +32,7 @@ fn with_histories(scenario: impl Fn(Mesh)) {
 }
 
 /// The arguments of the past events of a subscription.
-fn past(mesh: &mut Mesh, who: Who, subscription: SubscriptionId) -> Vec<String> {
+pub(crate) fn past(mesh: &mut Mesh, who: Who, subscription: SubscriptionId) -> Vec<String> {
     let answer = ask(
         mesh,
         who,
@@ -45,7 +46,7 @@ fn past(mesh: &mut Mesh, who: Who, subscription: SubscriptionId) -> Vec<String> 
         .collect()
 }
 
-fn publish(mesh: &mut Mesh, who: Who, topic: &'static str, args: &str) {
+pub(crate) fn publish(mesh: &mut Mesh, who: Who, topic: &'static str, args: &str) {
     mesh.say(who, retain(7, topic, args, |options| options.retain = false));
 }
 
@@ -76,6 +77,7 @@ fn eh_021_eh_023_every_history_keeps_what_matches_it_from_the_start() {
         for shard in 0..mesh.shards() {
             assert_eq!(mesh.leftovers(shard), Default::default());
         }
+        assert_eq!(mesh.changes.len(), 0);
     });
 }
 

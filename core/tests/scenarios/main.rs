@@ -3,6 +3,7 @@
 
 mod calls;
 mod cancelling;
+mod durable;
 mod events;
 mod history;
 mod mesh;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ahash::RandomState;
 use crosspoint_core::authorize::{Allow, Disclose, Permission, Role};
 use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, RouterConfig};
-use crosspoint_core::effect::{Effect, Effects};
+use crosspoint_core::effect::{Effect, Effects, HistoryChange, StoredEvent};
 use crosspoint_core::ids::{ConnKey, PublicationId, RegistrationId, SessionId, ShardId, SubscriptionId};
 use crosspoint_core::message::{Hello, Message};
 use crosspoint_core::peer::PeerMessage;
@@ -58,6 +58,8 @@ pub(crate) struct Mesh {
     now: Time,
     /// Retained events that there was no room for.
     pub(crate) evicted: u64,
+    /// What is to be stored, and by which shard.
+    pub(crate) changes: Vec<(u16, HistoryChange)>,
 }
 
 impl Mesh {
@@ -77,6 +79,16 @@ impl Mesh {
             sessions: Vec::new(),
             now: Time::default(),
             evicted: 0,
+            changes: Vec::new(),
+        }
+    }
+
+    /// All routers take back what `past` holds of their histories, before anything else.
+    pub(crate) fn restore(&mut self, past: impl Fn(usize) -> Vec<StoredEvent>) {
+        for shard in 0..self.routers.len() {
+            let mut fx = Effects::default();
+            self.routers[shard].restore(self.now, |_, history| past(history), &mut fx);
+            self.carry_out(ShardId(shard as u16), fx);
         }
     }
 
@@ -260,6 +272,7 @@ impl Mesh {
                     self.mail[usize::from(shard.0)][usize::from(to.0)].push_back(message);
                 }
                 Effect::Close { conn, .. } => self.session(shard, conn).is_closed = true,
+                Effect::Store(change) => self.changes.push((shard.0, *change)),
             }
         }
     }

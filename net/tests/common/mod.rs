@@ -87,6 +87,7 @@ pub(crate) fn spec(shards: u16) -> ServerSpec {
             ..RouterConfig::new(vec![realm], [1, 2], &PayloadValues)
         }),
         seed: 7,
+        storage: None,
         shard: ShardConfig::default(),
         listeners: vec![listener(loopback())],
         handoff: None,

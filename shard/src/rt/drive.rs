@@ -59,7 +59,10 @@ pub(super) async fn drive<Task, Done>(
             .wrapping_add(1)
             .wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let router = Router::new(id, mesh.shards(), options.router, seed);
-    let shard = Shard::new(id, mesh, router, Box::new(clock), options.shard);
+    let mut shard = Shard::new(id, mesh, router, Box::new(clock), options.shard);
+    if let Some(storage) = options.storage {
+        shard.restore(storage);
+    }
     let counters = Arc::clone(shard.counters());
     let shard = Rc::new(RefCell::new(shard));
     let ended = Rc::new(Event::default());

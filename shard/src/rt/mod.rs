@@ -33,6 +33,7 @@ use crate::counters::Counters;
 use crate::heartbeat::{Heartbeat, Pulse, Stage};
 use crate::mesh::Mailbox;
 use crate::shard::ShardRc;
+use crate::storage::Storage;
 
 pub use drive::reactor_turn;
 pub use ring::{Opening, Watcher};
@@ -56,6 +57,8 @@ pub struct Options {
     /// How long at most a shard looks for work before it waits, if work is coming in quick succession; see [`SPIN`].
     /// Zero never looks.
     pub spin: Duration,
+    /// Where durable histories are stored, if there are any.
+    pub storage: Option<Arc<dyn Storage>>,
 }
 
 /// Why shards could not be started.

@@ -41,6 +41,7 @@ use crate::kind::Kind;
 use crate::mesh::{Mailbox, Mesh, Postman};
 use crate::outbox::Outbox;
 use crate::signal::{Event, Signal};
+use crate::storage::Storage;
 use crate::table::{Connection, Dirty, Phase, Table};
 use crate::wheel::{Timer, Wheel};
 use crate::wire::{Attach, PauseReason, Wire};
@@ -80,6 +81,7 @@ pub struct Shard {
     planned: Option<Time>,
     work: Rc<Signal>,
     stopping: Rc<Event>,
+    storage: Option<Arc<dyn Storage>>,
 }
 
 impl Shard {
@@ -111,7 +113,17 @@ impl Shard {
             planned: None,
             work: Rc::default(),
             stopping: Rc::default(),
+            storage: None,
         }
+    }
+
+    /// Before the first connection: takes back what `storage` has of durable histories; what becomes of them from here
+    /// on is stored there.
+    pub fn restore(&mut self, storage: Arc<dyn Storage>) {
+        self.storage = Some(Arc::clone(&storage));
+        self.step(|router, now, fx| {
+            router.restore(now, |realm, history| storage.take_past(realm, history), fx);
+        });
     }
 
     /// Which shard this is.
@@ -322,6 +334,11 @@ impl Shard {
                     self.work.raise();
                 }
                 Effect::Close { conn, reason } => self.close_for(conn, reason),
+                Effect::Store(change) => {
+                    if let Some(storage) = &self.storage {
+                        storage.store(change);
+                    }
+                }
             }
         }
         if effects.evicted > 0 {

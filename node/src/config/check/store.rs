@@ -81,6 +81,7 @@ fn history(mut section: Section<'_>, limit: usize) -> Option<History> {
             let seconds = field.integer("seconds", 1..=1 << 32)?;
             Some(Some(Duration::from_secs(seconds)))
         }),
+        durable: false,
     };
     section.finish();
     Some(history)

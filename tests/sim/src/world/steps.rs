@@ -162,6 +162,8 @@ impl World {
                 }
                 Effect::Post { to, message } => self.post(shard, to, message),
                 Effect::Close { conn, .. } => self.close(shard, conn)?,
+                // Its realms keep no events.
+                Effect::Store(_) => {}
             }
         }
         self.effects.list = list;
