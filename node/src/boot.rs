@@ -15,7 +15,7 @@ use crosspoint_core::config as core;
 use crosspoint_core::time::UnixTime;
 use crosspoint_core::uri::UriCheck;
 use crosspoint_net as net;
-use crosspoint_shard::{ShardConfig, SlowConsumer};
+use crosspoint_shard::{ShardConfig, SlowConsumer, Storage};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -47,12 +47,12 @@ impl Secret {
     }
 }
 
-/// What the shards are told. HTTP that they do not speak goes to `connections`.
+/// What the shards are told. HTTP that they do not speak goes to `connections`, durable histories to `storage`.
 pub(crate) fn server_spec(
     config: &Config,
     shards: NonZeroU16,
     secret: Secret,
-    connections: mpsc::Sender<Connection>,
+    (connections, storage): (mpsc::Sender<Connection>, Option<Arc<dyn Storage>>),
 ) -> net::ServerSpec {
     let router = &config.router;
     let [k0, k1, seed, hash @ ..] = secret.0;
@@ -73,7 +73,7 @@ pub(crate) fn server_spec(
             started: now(),
         }),
         seed,
-        storage: None,
+        storage,
         shard: shard_config(&router.limits),
         listeners: router
             .listeners

@@ -12,6 +12,7 @@ pub mod config;
 pub mod control;
 pub mod logging;
 pub mod start;
+mod storage;
 mod welcome;
 
 use self::cli::{CheckArgs, Cli, Command};

@@ -20,6 +20,7 @@ use crate::cli::{LogFormat, StartArgs};
 use crate::config::{self, Config, Endpoint, LoadError, Shards};
 use crate::control::{self, Surroundings};
 use crate::logging;
+use crate::storage::Stores;
 use crate::welcome::welcome;
 
 /// How long sessions have to answer GOODBYE and to take what is queued for them.
@@ -33,7 +34,7 @@ const SHUTDOWN_BOUND: Duration = Duration::from_secs(3);
 pub struct Failure(pub String);
 
 impl Failure {
-    fn system(doing: &str, error: &io::Error) -> Self {
+    pub(crate) fn system(doing: &str, error: &io::Error) -> Self {
         Self(format!("cannot {doing}: {error}"))
     }
 }
@@ -86,7 +87,9 @@ pub fn start(args: &StartArgs) -> Result<(), Failure> {
     drop(entered);
     let secret = Secret::draw().map_err(|error| Failure::system("get random numbers", &error))?;
     let (sender, connections) = mpsc::channel(control::QUEUE);
-    let running = crosspoint_net::start(server_spec(&config, shards, secret, sender))?;
+    let stores = Stores::open(&config.router)?;
+    let storage = stores.clone().map(|stores| stores as _);
+    let running = crosspoint_net::start(server_spec(&config, shards, secret, (sender, storage)))?;
     announce(&config, running.addresses(), shards.into(), args.log_format);
 
     let connector = running.connector().clone();
@@ -97,7 +100,7 @@ pub fn start(args: &StartArgs) -> Result<(), Failure> {
     let listeners = config.router.listeners;
     let ended = runtime.block_on(async {
         let web = tokio::spawn(async move { control::serve(&listeners, &surroundings, connections).await });
-        let ended = until_signal(signals, running).await;
+        let ended = until_signal(signals, running, stores).await;
         web.abort();
         ended
     });
@@ -215,7 +218,11 @@ impl Signals {
 }
 
 /// Waits for a signal, then ends the router in order; a second signal ends the process at once.
-async fn until_signal(mut signals: Signals, running: Running) -> Result<(), Failure> {
+async fn until_signal(
+    mut signals: Signals,
+    running: Running,
+    stores: Option<Arc<Stores>>,
+) -> Result<(), Failure> {
     let (name, _) = signals.next().await;
     info!(
         signal = name,
@@ -223,8 +230,13 @@ async fn until_signal(mut signals: Signals, running: Running) -> Result<(), Fail
     );
     let (done, ended) = oneshot::channel();
     let stop = move || {
+        let ended = running.shutdown(GRACE);
+        // No shard has anything to store any more.
+        if let Some(stores) = stores {
+            stores.close();
+        }
         // Nobody waits for the answer any more if the time is over.
-        let _ = done.send(running.shutdown(GRACE));
+        let _ = done.send(ended);
     };
     thread::Builder::new()
         .name("shutdown".to_owned())

@@ -127,6 +127,23 @@ pub struct Realm {
     pub enable_meta_api: bool,
     /// The topics and patterns of which past events are kept; each is there once.
     pub histories: Vec<History>,
+    /// Where they are stored; `None` keeps them in memory only.
+    pub storage: Option<Storage>,
+}
+
+/// Where a realm's histories are stored, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// A directory that no other realm uses. It need not exist.
+    pub path: PathBuf,
+    /// Whether what is there is served, and nothing added.
+    pub readonly: bool,
+    /// Whether every batch is on the disk before the next one begins.
+    pub sync: bool,
+    /// Most events of a batch.
+    pub max_buffer: usize,
+    /// How long an event waits at most for its batch to begin.
+    pub buffer_flush: Duration,
 }
 
 /// How strictly the URIs in messages are checked.

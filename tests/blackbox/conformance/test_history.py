@@ -4,17 +4,11 @@ import re
 
 import pytest
 from harness import messages as m
+from harness.meta import past_events
 from harness.peers import Peers
 from harness.session import Session
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-
-
-def get(session: Session, subscription: int, *args: object, **kwargs: object) -> list[dict]:
-    """The past events of a subscription."""
-    request = session.call("wamp.subscription.get_events", [subscription, *args], kwargs)
-    result = session.result(request)
-    return result[3] if len(result) > 3 else []
 
 
 def refused(session: Session, error: str, subscription: object, **kwargs: object) -> None:
@@ -38,7 +32,7 @@ class Topic:
 
     def get(self, **kwargs: object) -> list[dict]:
         """The events of this topic."""
-        return get(self.reader, self.subscription, topic=self.uri, **kwargs)
+        return past_events(self.reader, self.subscription, topic=self.uri, **kwargs)
 
     def ids(self, **kwargs: object) -> list[int]:
         """The publication ids of the events of this topic."""
@@ -54,7 +48,7 @@ def test_EH_001_oldest_first(wamp: Peers) -> None:
     published = [topic.publisher.publish_ack("history.exact", [number]) for number in range(3)]
     subscription = topic.reader.subscribe("history.exact")
     topic.reader.unsubscribe(subscription)
-    events = get(topic.reader, subscription, reverse=True, limit=3)
+    events = past_events(topic.reader, subscription, reverse=True, limit=3)
     assert [event["publication"] for event in events] == published[::-1]
 
 
@@ -86,7 +80,7 @@ def test_EH_003_payload(wamp: Peers, args: list, kwargs: dict | None) -> None:
     topic = Topic(wamp)
     topic.publisher.publish_ack(topic.uri, args, kwargs)
     for session in wamp.join_each():
-        (event,) = get(session, topic.subscription, topic=topic.uri)
+        (event,) = past_events(session, topic.subscription, topic=topic.uri)
         assert event["args"] == args and event.get("kwargs") == kwargs
 
 
@@ -96,7 +90,7 @@ def test_EH_004_limit(wamp: Peers) -> None:
     published = topic.publish(4)
     assert topic.ids(limit=2) == published[:2]
     assert topic.ids(limit=9) == published
-    events = get(topic.reader, topic.subscription, 2, topic=topic.uri)
+    events = past_events(topic.reader, topic.subscription, 2, topic=topic.uri)
     assert [event["publication"] for event in events] == published[:2]
 
 
@@ -165,7 +159,7 @@ def test_EH_011_topic(wamp: Peers) -> None:
     published = [one.publish(1)[0], other.publish(1)[0], one.publish(1)[0]]
     assert one.ids() == published[::2]
     assert other.ids() == published[1:2]
-    everything = [event["publication"] for event in get(one.reader, one.subscription, from_publication=published[0])]
+    everything = [event["publication"] for event in past_events(one.reader, one.subscription, from_publication=published[0])]
     assert everything[:3] == published
 
 
@@ -252,7 +246,7 @@ def test_EH_019_lists_of_principals(wamp: Peers) -> None:
     for_ids = topic.publish(1, eligible_authid=["alice"]) + topic.publish(1, exclude_authid=["backend"])
 
     def ids(session: Session) -> list[int]:
-        return [event["publication"] for event in get(session, topic.subscription, topic=topic.uri)]
+        return [event["publication"] for event in past_events(session, topic.subscription, topic=topic.uri)]
 
     assert ids(alice) == for_ids
     assert ids(backend) == for_roles
@@ -273,7 +267,7 @@ def test_EH_021_each_subscription_has_its_history(wamp: Peers) -> None:
     topic.reader.unsubscribe(wildcard)
     publication = topic.publisher.publish_ack("history.exact", ["everywhere"])
     for subscription in (exact, wildcard, topic.subscription):
-        (event,) = get(topic.reader, subscription, from_publication=publication, limit=1)
+        (event,) = past_events(topic.reader, subscription, from_publication=publication, limit=1)
         assert (event["publication"], event["subscription"]) == (publication, subscription)
         assert ("topic" in event["details"]) == (subscription != exact)
     assert len({exact, wildcard, topic.subscription}) == 3
@@ -302,4 +296,4 @@ def test_EH_023_without_subscribers(wamp: Peers) -> None:
     subscription = reader.subscribe("quiet..", match="wildcard")
     assert subscription == wamp.join().subscribe("quiet..", match="wildcard")
     reader.unsubscribe(subscription)
-    assert [event["publication"] for event in get(reader, subscription, topic=topic)] == published
+    assert [event["publication"] for event in past_events(reader, subscription, topic=topic)] == published

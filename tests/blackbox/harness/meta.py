@@ -24,6 +24,13 @@ def refused(session: Session, error: str, procedure: str, *args: Any, **kwargs: 
     session.expect_error(m.CALL, request, error)
 
 
+def past_events(session: Session, subscription: int, *args: Any, **kwargs: Any) -> list[dict]:
+    """The past events of a subscription."""
+    request = session.call("wamp.subscription.get_events", [subscription, *args], kwargs)
+    result = session.result(request)
+    return result[3] if len(result) > 3 else []
+
+
 class Watcher:
     """A session that subscribes to meta events and keeps them in the order of arrival."""
 

@@ -36,7 +36,8 @@ class StartFailed(Exception):
 
 
 class Router:
-    """One router process. `configure` makes the configuration from the ports that were chosen."""
+    """One router process. `configure` makes the configuration from the ports that were chosen; `launch` is a program that
+    becomes the router."""
 
     def __init__(
         self,
@@ -44,12 +45,14 @@ class Router:
         configure: Callable[[list[int]], dict],
         ports: int = 1,
         arguments: Sequence[str] = (),
+        launch: Sequence[str] = (),
     ) -> None:
         self.log_file = workdir / "router.log"
         self._config_file = workdir / "config.json"
         self._configure = configure
         self._port_count = ports
         self._arguments = arguments
+        self._launch = launch
         self.ports: list[int] = []
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -69,7 +72,7 @@ class Router:
         for attempt in range(3):
             self.ports = free_ports(self._port_count)
             self._config_file.write_text(json.dumps(self._configure(self.ports), indent=1))
-            command = [binary(), "start", "--config", str(self._config_file), *self._arguments]
+            command = [*self._launch, binary(), "start", "--config", str(self._config_file), *self._arguments]
             with self.log_file.open("wb") as log:
                 self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._config_file.parent)
             try:

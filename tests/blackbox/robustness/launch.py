@@ -1,12 +1,14 @@
 """Runs the router in an environment that lacks something: launch.py LACKING PROGRAM ARGUMENTS...
 
-LACKING is `io_uring` (its system call fails, as in a container's default seccomp profile) or `memlock` (no
-memory may be locked, and the user is not root).
+LACKING is `io_uring` (its system call fails, as in a container's default seccomp profile), `memlock` (no
+memory may be locked, and the user is not root), or `nothing`: then what the caller takes away later on, by a limit
+on the size of files, is an error and no signal.
 """
 
 import ctypes
 import os
 import resource
+import signal
 import struct
 import sys
 
@@ -52,6 +54,11 @@ def forbid_locked_memory() -> None:
         os.setuid(NOBODY)
 
 
+def forbid_nothing() -> None:
+    """Writing more than a file may hold fails with EFBIG, as on a full disk it does with ENOSPC."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
 if __name__ == "__main__":
-    {"io_uring": forbid_io_uring, "memlock": forbid_locked_memory}[sys.argv[1]]()
+    {"io_uring": forbid_io_uring, "memlock": forbid_locked_memory, "nothing": forbid_nothing}[sys.argv[1]]()
     os.execv(sys.argv[2], sys.argv[2:])

@@ -144,7 +144,7 @@ fn backlog(section: &mut Section<'_>) -> u32 {
 }
 
 /// Replaces `$NAME` and `${NAME}` by environment variables.
-fn expand(field: &Field<'_>, text: &str, surroundings: &Surroundings<'_>) -> Option<String> {
+pub(super) fn expand(field: &Field<'_>, text: &str, surroundings: &Surroundings<'_>) -> Option<String> {
     let mut expanded = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {

@@ -184,7 +184,7 @@ fn router(mut worker: Section<'_>, surroundings: &Surroundings<'_>) -> Router {
     let options = worker.or("options", WorkerOptions::default(), worker_options);
     let limits = worker.or("limits", Limits::default(), limits);
     let realms = match worker.need("realms", "a list with at least one realm") {
-        Some(field) => realm::realms(&field),
+        Some(field) => realm::realms(&field, surroundings),
         None => Vec::new(),
     };
     let scope = Scope {

@@ -7,22 +7,22 @@ use crosspoint_core::options::MatchPolicy;
 
 use super::section::{Field, Section};
 use super::store::Store;
-use super::{calls, count, store};
+use super::{Surroundings, calls, count, store};
 use crate::config::model::{Permission, Realm, Role, UriCheck};
 
 /// The realms of a router worker.
-pub(super) fn realms(field: &Field<'_>) -> Vec<Realm> {
+pub(super) fn realms(field: &Field<'_>, surroundings: &Surroundings<'_>) -> Vec<Realm> {
     let items = field.some_items("realms");
     let mut realms: Vec<Realm> = Vec::new();
     for item in &items {
-        if let Some(realm) = item.section("a realm").map(|section| realm(section, &realms)) {
-            realms.push(realm);
+        if let Some(section) = item.section("a realm") {
+            realms.push(realm(section, &realms, surroundings));
         }
     }
     realms
 }
 
-fn realm(mut section: Section<'_>, others: &[Realm]) -> Realm {
+fn realm(mut section: Section<'_>, others: &[Realm], surroundings: &Surroundings<'_>) -> Realm {
     section.or("id", (), |field| super::identifier(field).map(drop));
     let name = section.need("name", "the realm's name").and_then(|field| {
         let name = realm_name(&field)?;
@@ -41,7 +41,13 @@ fn realm(mut section: Section<'_>, others: &[Realm]) -> Realm {
         .get("roles")
         .map(|field| roles(&field))
         .unwrap_or_default();
-    let Store { queues, histories } = section.or("store", Store::default(), store::store);
+    let Store {
+        queues,
+        histories,
+        storage,
+    } = section.or("store", Store::default(), |field| {
+        store::store(field, others, surroundings)
+    });
     section.not_yet(&["stats", "inventory", "rlinks"]);
     section.finish();
     Realm {
@@ -57,6 +63,7 @@ fn realm(mut section: Section<'_>, others: &[Realm]) -> Realm {
             queues,
         },
         histories,
+        storage,
     }
 }
 

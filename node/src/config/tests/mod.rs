@@ -1,6 +1,7 @@
 //! The rules of the format, as tables: a good configuration, one thing changed in it, the complaint that follows.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -38,7 +39,8 @@ fn good() -> Value {
                 "options": {"bridge_meta_api": false, "enable_meta_api": false, "uri_check": "strict", "strict_request_ids": true,
                     "allow_disclose": false, "call_timeout": 2500,
                     "event_retention": {"events": 9, "bytes": 65536, "per_topic": 2, "per_subscribe": 3, "expiry": 4000}},
-                "store": {"type": "memory", "limit": 5, "event-history": [
+                "store": {"type": "cfxdb", "path": "${RUN}/db", "maxsize": 200_000, "readonly": false, "sync": false,
+                    "max-buffer": 7, "buffer-flush": 90, "limit": 5, "event-history": [
                     {"uri": "com.example.", "match": "prefix", "limit": 6, "bytes": 65536, "max_age": 60},
                     {"uri": "com.example"}
                 ], "call-queue": [{"uri": "com.slow.", "match": "prefix", "limit": 5}, {"uri": "com.sum"}]},
@@ -177,6 +179,25 @@ fn every_supported_key_arrives_in_the_checked_configuration() {
         .map(|queue| (&*queue.uri, queue.policy.name(), queue.limit))
         .collect();
     assert_eq!(queues, [("com.slow.", "prefix", 5), ("com.sum", "exact", 1000)]);
+    let histories = realm.histories.iter();
+    let histories: Vec<_> = histories
+        .map(|history| (&*history.uri, history.events, history.bytes, history.durable))
+        .collect();
+    assert_eq!(
+        histories,
+        [
+            ("com.example.", 6, 65_536, true),
+            ("com.example", 5, 100_000, true)
+        ]
+    );
+    let storage = Storage {
+        path: "/run/x/db".into(),
+        readonly: false,
+        sync: false,
+        max_buffer: 7,
+        buffer_flush: Duration::from_millis(90),
+    };
+    assert_eq!(realm.storage, Some(storage));
     let permission = &realm.roles[0].permissions[0];
     assert_eq!(
         (permission.uri.as_str(), permission.policy.name()),

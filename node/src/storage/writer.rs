@@ -1,0 +1,308 @@
+//! The thread that writes a store.
+//!
+//! Changes wait in a queue, and are written in batches: what has come when the first of them has waited for
+//! `buffer-flush`, or earlier if there are `max-buffer` of them.
+//!
+//! Invariants: nobody waits for the disk but this thread. The queue is bounded in changes and bytes; what it does not
+//! take is missing in the store, and counted, but harms nothing that is there: see [`HistoryChange`]. What could not be
+//! written is tried again until it is, or the router ends.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use crosspoint_core::effect::HistoryChange;
+use tracing::{error, info, warn};
+
+use super::file::{File, Place, Unusable};
+use crate::config::Storage;
+
+/// Changes that the queue takes beyond a full batch: they come while that one is written.
+const QUEUE: usize = 10_000;
+
+/// Bytes of events that wait, or are being written, from which on no more are taken.
+const QUEUE_BYTES: usize = 64 << 20;
+
+/// Between two attempts to write what could not be written.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Between two reports of the same trouble.
+const REPORT: Duration = Duration::from_secs(10);
+
+/// What a store counts: events, and batches of them.
+#[derive(Debug, Default)]
+#[allow(missing_docs, reason = "each field counts what its name says")]
+pub(super) struct Counters {
+    pub(super) stored: AtomicU64,
+    pub(super) batches: AtomicU64,
+    /// The queue was full.
+    pub(super) dropped: AtomicU64,
+    /// Attempts to write a batch that failed.
+    pub(super) failures: AtomicU64,
+}
+
+/// What the writer shares with shards.
+#[derive(Debug)]
+struct Shared {
+    counters: Counters,
+    bytes: AtomicUsize,
+    stopping: AtomicBool,
+}
+
+enum Order {
+    Change(Box<HistoryChange>),
+    /// Write what came before, and end.
+    Stop,
+}
+
+/// The way to the thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Sender<Order>,
+    bell: Sender<()>,
+    shared: Arc<Shared>,
+    max_buffer: usize,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If there can be no more threads.
+    pub(super) fn start(realm: &str, place: Place, file: File, storage: &Storage) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            counters: Counters::default(),
+            bytes: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+        });
+        let (queue, orders) = bounded(storage.max_buffer + QUEUE);
+        let (bell, rung) = bounded(1);
+        let writing = Writing {
+            realm: realm.to_owned(),
+            place,
+            file: Some(file),
+            orders,
+            rung,
+            shared: Arc::clone(&shared),
+            max_buffer: storage.max_buffer,
+            flush: storage.buffer_flush,
+            batch: Vec::new(),
+            stop: false,
+            dropped: Report::default(),
+            failing: Report::default(),
+        };
+        let thread = thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || writing.run())?;
+        Ok(Self {
+            queue,
+            bell,
+            shared,
+            max_buffer: storage.max_buffer,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Takes a change, or drops and counts it. Never waits.
+    pub(super) fn store(&self, change: Box<HistoryChange>) {
+        let (bytes, events) = (change.bytes, u64::from(change.added.is_some()));
+        let fits = self.shared.bytes.fetch_add(bytes, Relaxed) < QUEUE_BYTES;
+        if !fits || self.queue.try_send(Order::Change(change)).is_err() {
+            self.shared.bytes.fetch_sub(bytes, Relaxed);
+            self.shared.counters.dropped.fetch_add(events, Relaxed);
+        }
+        if self.queue.len() >= self.max_buffer {
+            // If it rings already, that is enough.
+            let _ = self.bell.try_send(());
+        }
+    }
+
+    /// Has the thread write what was taken so far, if it can, and end.
+    pub(super) fn stop(&self) {
+        if !self.shared.stopping.swap(true, Relaxed) {
+            let _ = self.bell.try_send(());
+            // If it has ended nobody takes it.
+            let _ = self.queue.send(Order::Stop);
+        }
+    }
+
+    /// Waits for the end of the thread.
+    pub(super) fn join(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            error!("the thread of a store ended badly");
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop();
+        self.join();
+    }
+}
+
+/// The thread's side.
+struct Writing {
+    realm: String,
+    place: Place,
+    /// Not open after a failure.
+    file: Option<File>,
+    orders: Receiver<Order>,
+    rung: Receiver<()>,
+    shared: Arc<Shared>,
+    max_buffer: usize,
+    flush: Duration,
+    batch: Vec<HistoryChange>,
+    stop: bool,
+    dropped: Report,
+    failing: Report,
+}
+
+impl Writing {
+    fn run(mut self) {
+        while !self.stop
+            && let Ok(order) = self.orders.recv()
+        {
+            self.take(order);
+            if !self.is_due() {
+                // Early, if the batch is full or all is over.
+                let _ = self.rung.recv_timeout(self.flush);
+            }
+            while self.batch.len() < self.max_buffer
+                && !self.stop
+                && let Ok(order) = self.orders.try_recv()
+            {
+                self.take(order);
+            }
+            if !self.write_until_done() {
+                break;
+            }
+        }
+        self.end();
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Change(change) => self.batch.push(*change),
+            Order::Stop => self.stop = true,
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.stop || self.batch.len() + self.orders.len() >= self.max_buffer || self.is_stopping()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(Relaxed)
+    }
+
+    /// Writes the batch, however often that has to be tried. `false` if the router ends before it succeeds.
+    fn write_until_done(&mut self) -> bool {
+        while let Err(reason) = self.write() {
+            self.shared.counters.failures.fetch_add(1, Relaxed);
+            if let Some(failures) = self.failing.add(1) {
+                let (realm, file) = (&self.realm, self.place.path().display());
+                let waiting = self.batch.len() + self.orders.len();
+                error!(realm, %file, failures, waiting, %reason, "cannot store events; trying again");
+            }
+            if self.is_stopping() {
+                return false;
+            }
+            let _ = self.rung.recv_timeout(RETRY);
+        }
+        self.failing = Report::default();
+        let bytes = self.batch.drain(..).map(|change| change.bytes).sum();
+        self.shared.bytes.fetch_sub(bytes, Relaxed);
+        self.report_dropped();
+        true
+    }
+
+    fn write(&mut self) -> Result<(), Unusable> {
+        // What failed once says nothing true any more.
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => self.place.open()?,
+        };
+        if !self.batch.is_empty() {
+            let stored = self.place.write(&mut file, &mut self.batch)?;
+            self.shared.counters.stored.fetch_add(stored, Relaxed);
+            self.shared.counters.batches.fetch_add(1, Relaxed);
+        }
+        self.file = Some(file);
+        Ok(())
+    }
+
+    fn report_dropped(&mut self) {
+        let dropped = self.shared.counters.dropped.load(Relaxed);
+        if let Some(dropped) = self.dropped.reach(dropped) {
+            warn!(
+                realm = self.realm,
+                dropped, "the disk does not keep up: these events are kept in memory only"
+            );
+        }
+    }
+
+    fn end(mut self) {
+        let lost = self.batch.iter().filter(|change| change.added.is_some()).count();
+        let waiting = self.orders.try_iter();
+        let lost = lost
+            + waiting
+                .filter(|order| matches!(order, Order::Change(change) if change.added.is_some()))
+                .count();
+        let closed = self.file.take().map(File::close);
+        if let Some(Err(error)) = closed {
+            error!(realm = self.realm, %error, "cannot close the store in order");
+        }
+        let Counters {
+            stored,
+            batches,
+            dropped,
+            failures,
+        } = &self.shared.counters;
+        let [stored, batches, dropped, failures] =
+            [stored, batches, dropped, failures].map(|count| count.load(Relaxed));
+        let realm = &self.realm;
+        if lost > 0 {
+            error!(realm, lost, "events are not stored");
+        }
+        info!(realm, stored, batches, dropped, failures, "store closed");
+    }
+}
+
+/// Counts trouble, and says when to report it.
+#[derive(Debug, Default)]
+struct Report {
+    count: u64,
+    reported: u64,
+    last: Option<Instant>,
+}
+
+impl Report {
+    /// `more` of it.
+    fn add(&mut self, more: u64) -> Option<u64> {
+        self.reach(self.count + more)
+    }
+
+    /// So many of it by now: how many are to be reported, if it is time for it.
+    fn reach(&mut self, count: u64) -> Option<u64> {
+        self.count = count;
+        let is_time = self.last.is_none_or(|last| last.elapsed() >= REPORT);
+        if count == self.reported || !is_time {
+            return None;
+        }
+        self.last = Some(Instant::now());
+        let fresh = count - self.reported;
+        self.reported = count;
+        Some(fresh)
+    }
+}
