@@ -39,7 +39,7 @@ pub(super) struct CallState {
 /// What calls need that do not go to the first callee at once and in one piece.
 #[derive(Debug, Default)]
 pub(super) struct Rare {
-    /// Callees that turned out to be gone, or were not available.
+    /// Callees that were not available, or turned out to be gone and have no load that says so.
     pub(super) tried: Vec<Tried>,
     /// Whether a callee left it to another one of its registration.
     pub(super) rerouted: bool,

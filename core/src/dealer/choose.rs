@@ -15,7 +15,7 @@ use crate::router::Router;
 pub(super) enum Found {
     /// A registration's callee by its place, in whose load the call now has a place.
     Callee(Arc<Procedure>, usize),
-    /// All callees of the best registration work on as many calls as they want.
+    /// All callees of the best registration work on as many calls as they want, or other calls wait for them.
     Busy(Arc<Procedure>),
     Nobody,
 }
@@ -36,7 +36,7 @@ pub(super) struct Wanted<'a> {
     pub(super) caller: ConnKey,
     /// None of these.
     pub(super) tried: &'a [Tried],
-    /// Set where only the callees of one registration count.
+    /// Set where only the callees of one registration count: the call had one of them, before all that wait.
     pub(super) only: Option<(RegistrationId, Incarnation)>,
 }
 
@@ -56,7 +56,12 @@ impl Router {
             if wanted.only.is_some_and(|only| only != this) {
                 return ControlFlow::Continue(());
             }
-            match pick(procedure, (random, before(procedure)), wanted.tried) {
+            let queue = procedure.queue.as_ref().filter(|_| wanted.only.is_none());
+            let picked = match queue {
+                Some(queue) if queue.is_used() => behind_others(procedure),
+                _ => pick(procedure, (random, before(procedure)), wanted.tried),
+            };
+            match picked {
                 Picked::Callee(place) => ControlFlow::Break(Found::Callee(Arc::clone(procedure), place)),
                 Picked::Busy => ControlFlow::Break(Found::Busy(Arc::clone(procedure))),
                 Picked::Nobody => ControlFlow::Continue(()),
@@ -66,8 +71,8 @@ impl Router {
     }
 
     /// Some callee of a registration that had none a moment ago.
-    pub(super) fn choose_again(&mut self, procedure: &Procedure, tried: &[Tried]) -> Option<usize> {
-        match pick(procedure, (self.rng.usize(..), None), tried) {
+    pub(super) fn choose_again(&mut self, procedure: &Procedure) -> Option<usize> {
+        match pick(procedure, (self.rng.usize(..), None), &[]) {
             Picked::Callee(place) => Some(place),
             Picked::Busy | Picked::Nobody => None,
         }
@@ -123,6 +128,16 @@ fn pick(procedure: &Procedure, (random, before): (usize, Option<SessionRef>), tr
         }
     });
     free.map_or(picked, Picked::Callee)
+}
+
+/// What there is where calls wait: no more than a place behind them.
+fn behind_others(procedure: &Procedure) -> Picked {
+    let mut loads = procedure.callees.iter().map(|callee| callee.load.as_deref());
+    if loads.all(|load| load.is_some_and(Load::is_gone)) {
+        Picked::Nobody
+    } else {
+        Picked::Busy
+    }
 }
 
 fn next_turn(procedure: &Procedure) -> usize {

@@ -36,9 +36,11 @@ impl Router {
             None => invoke,
         };
         // The owner may not know yet. Until it does, calls that wait must not be sent where this one came back from: they
-        // would come back as well, and give the place to each other for ever.
-        if let Some(load) = call.place.as_ref().and_then(|callee| callee.load.as_ref()) {
-            load.close();
+        // would come back as well, and give the place to each other for ever. A new registration of the same session has
+        // a load of its own.
+        match call.place.as_ref().and_then(|callee| callee.load.as_ref()) {
+            Some(load) => load.close(),
+            None => call.rare().tried.push((invoke.registration, invoke.callee)),
         }
         self.try_another(invoke, fx);
     }
@@ -54,7 +56,9 @@ impl Router {
             self.fail_call(invoke.call, uri::UNAVAILABLE, fx);
             return;
         }
-        call.rare().rerouted = true;
+        let rare = call.rare();
+        rare.rerouted = true;
+        rare.tried.push((invoke.registration, invoke.callee));
         self.try_another(invoke, fx);
     }
 
@@ -63,7 +67,6 @@ impl Router {
         let Some(call) = self.calls.get_mut(invoke.call) else {
             return;
         };
-        call.rare().tried.push((invoke.registration, invoke.callee));
         if let Some(callee) = call.place.take() {
             self.leave_callee(&callee, fx);
         }
@@ -106,12 +109,11 @@ impl Router {
         procedure: Arc<Procedure>,
         fx: &mut Effects,
     ) {
-        let Some(call) = self.calls.get_mut(key) else {
-            return;
-        };
-        let tried = call.rare().tried.clone();
+        let had_one = self.calls.get(key).is_some_and(|call| call.callee.is_some());
+        let has_returned = had_one
+            && (invoke.registration, invoke.incarnation) == (procedure.registration, procedure.incarnation);
         let joined = match &procedure.queue {
-            Some(queue) => queue.join(key, || self.choose_again(&procedure, &tried)),
+            Some(queue) => queue.join(key, has_returned, || self.choose_again(&procedure)),
             None => Joined::Full,
         };
         match joined {
@@ -122,15 +124,8 @@ impl Router {
             Joined::Full => {
                 self.fail_call(key, uri::MAX_CONCURRENCY_REACHED, fx);
             }
-            // Known here a little later than to the queue: as if it were known already.
-            Joined::Closed => {
-                if let Some(call) = self.calls.get_mut(key) {
-                    let gone = procedure.callees.iter();
-                    let gone = gone.map(|callee| (procedure.registration, callee.session));
-                    call.rare().tried.extend(gone);
-                }
-                self.find_callee(invoke, fx);
-            }
+            // All callees are gone, by their loads, which is known here a little later.
+            Joined::Closed => self.find_callee(invoke, fx),
         }
     }
 

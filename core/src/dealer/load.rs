@@ -4,6 +4,11 @@
 //! for registrations that ask for them. A place with a callee is taken by the caller's shard when it chooses the
 //! callee, and given back by it when the call ends, however that happens; with calls waiting, the place goes to the
 //! first of them.
+//!
+//! Invariant: while calls wait in a queue, all callees of its registration are busy, but for those whose REGISTERED is
+//! still to come. So a call that finds others waiting may wait behind them: whoever gives a place back, and every new
+//! callee at its REGISTERED, hands on what is free. For this all callees of a registration with a queue have a load, also
+//! those without a limit.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -57,7 +62,7 @@ impl Load {
         let next = waiting
             .as_mut()
             .filter(|_| !self.is_gone())
-            .and_then(|waiting| waiting.calls.pop_front());
+            .and_then(|waiting| waiting.pop());
         if next.is_none() {
             self.open.fetch_sub(1, Ordering::Relaxed);
         }
@@ -70,7 +75,7 @@ impl Load {
     }
 }
 
-/// The calls that wait for any callee of a registration, oldest first.
+/// The calls that wait for any callee of a registration, in the order in which they get one.
 #[derive(Debug)]
 pub struct Queue {
     limit: usize,
@@ -79,8 +84,20 @@ pub struct Queue {
 
 #[derive(Debug, Default)]
 struct Waiting {
+    /// Those that came back from a callee that was gone: they had their turn before all others.
+    returned: VecDeque<CallKey>,
     calls: VecDeque<CallKey>,
     is_closed: bool,
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        self.returned.len() + self.calls.len()
+    }
+
+    fn pop(&mut self) -> Option<CallKey> {
+        self.returned.pop_front().or_else(|| self.calls.pop_front())
+    }
 }
 
 /// What came of joining a queue.
@@ -108,41 +125,61 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a call at the end, unless `find` finds a place, which others can only give back before or after.
-    pub(super) fn join<T>(&self, call: CallKey, find: impl FnOnce() -> Option<T>) -> Joined<T> {
+    /// Whether calls wait. Another shard may change that at once.
+    pub(super) fn is_used(&self) -> bool {
+        self.lock().len() > 0
+    }
+
+    /// Puts a call behind all that were there before it; `has_returned` if it had its turn already, and its callee was
+    /// gone. Where there is no such call, `find` may find a place, which others can only give back before or after.
+    pub(super) fn join<T>(
+        &self,
+        call: CallKey,
+        has_returned: bool,
+        find: impl FnOnce() -> Option<T>,
+    ) -> Joined<T> {
         let mut waiting = self.lock();
         if waiting.is_closed {
             return Joined::Closed;
         }
-        if let Some(found) = find() {
+        let is_next = waiting.returned.is_empty() && (has_returned || waiting.calls.is_empty());
+        if let Some(found) = is_next.then(find).flatten() {
             return Joined::Found(found);
         }
-        if waiting.calls.len() >= self.limit {
+        if waiting.len() >= self.limit {
             return Joined::Full;
         }
-        waiting.calls.push_back(call);
+        if has_returned {
+            waiting.returned.push_back(call);
+        } else {
+            waiting.calls.push_back(call);
+        }
         Joined::Waits
     }
 
     /// Takes a call out that does not wait any more.
     pub(super) fn quit(&self, call: CallKey) {
-        self.lock().calls.retain(|waiting| *waiting != call);
+        let mut waiting = self.lock();
+        waiting.returned.retain(|other| *other != call);
+        waiting.calls.retain(|other| *other != call);
     }
 
     /// The first call, if there is one and a new callee has a place for it.
-    pub(super) fn next_for(&self, load: Option<&Load>) -> Option<CallKey> {
+    pub(super) fn next_for(&self, load: &Load) -> Option<CallKey> {
         let mut waiting = self.lock();
-        if waiting.calls.is_empty() || !load.is_none_or(Load::enter) {
+        if waiting.len() == 0 || !load.enter() {
             return None;
         }
-        waiting.calls.pop_front()
+        waiting.pop()
     }
 
     /// The registration has no callees any more: nothing joins, and all that waited have to look elsewhere.
     pub(super) fn close(&self) -> VecDeque<CallKey> {
         let mut waiting = self.lock();
         waiting.is_closed = true;
-        std::mem::take(&mut waiting.calls)
+        let mut all = std::mem::take(&mut waiting.returned);
+        all.append(&mut waiting.calls);
+        all
     }
 }
 
@@ -173,14 +210,14 @@ mod tests {
         let queue = Arc::new(Queue::new(2));
         let load = Load::new(Some(1), Some(Arc::clone(&queue)));
         let find = || load.enter().then_some(());
-        assert!(matches!(queue.join(call(1), find), Joined::Found(())));
-        assert!(matches!(queue.join(call(2), find), Joined::Waits));
-        assert!(matches!(queue.join(call(3), find), Joined::Waits));
-        assert!(matches!(queue.join(call(4), find), Joined::Full));
+        assert!(matches!(queue.join(call(1), false, find), Joined::Found(())));
+        assert!(matches!(queue.join(call(2), false, find), Joined::Waits));
+        assert!(matches!(queue.join(call(3), false, find), Joined::Waits));
+        assert!(matches!(queue.join(call(4), false, find), Joined::Full));
         queue.quit(call(2));
         assert_eq!((load.leave(), load.open()), (Some(call(3)), 1));
         assert_eq!((load.leave(), load.open()), (None, 0));
-        assert_eq!(queue.next_for(Some(&load)), None);
+        assert_eq!(queue.next_for(&load), None);
         assert_eq!(load.open(), 0);
     }
 
@@ -189,13 +226,36 @@ mod tests {
         let queue = Arc::new(Queue::new(9));
         let load = Load::new(Some(1), Some(Arc::clone(&queue)));
         assert!(load.enter());
-        assert!(matches!(queue.join(call(1), || None::<()>), Joined::Waits));
+        assert!(matches!(queue.join(call(1), false, || None::<()>), Joined::Waits));
         load.close();
         assert_eq!((load.leave(), load.open()), (None, 0));
         let other = Load::new(Some(1), Some(Arc::clone(&queue)));
-        assert_eq!(queue.next_for(Some(&other)), Some(call(1)));
-        assert!(matches!(queue.join(call(2), || None::<()>), Joined::Waits));
+        assert_eq!(queue.next_for(&other), Some(call(1)));
+        assert!(matches!(queue.join(call(2), false, || None::<()>), Joined::Waits));
         assert_eq!(queue.close(), [call(2)]);
-        assert!(matches!(queue.join(call(3), || None::<()>), Joined::Closed));
+        assert!(matches!(
+            queue.join(call(3), false, || None::<()>),
+            Joined::Closed
+        ));
+    }
+
+    #[test]
+    fn nobody_takes_a_place_past_those_that_wait() {
+        let queue = Arc::new(Queue::new(9));
+        let load = Load::new(Some(1), Some(Arc::clone(&queue)));
+        let join = |number, has_returned| {
+            let find = || load.enter().then_some(());
+            matches!(queue.join(call(number), has_returned, find), Joined::Waits)
+        };
+        assert!(load.enter() && join(1, false) && join(2, true) && !queue.lock().is_closed);
+        assert_eq!(load.leave(), Some(call(2)));
+        // A place that nobody has handed on yet.
+        load.open.store(0, Ordering::Relaxed);
+        assert!(join(3, false) && load.open() == 0);
+        // Who came back was before all of them, but not before others who did.
+        assert!(!join(4, true) && join(5, true) && load.open() == 1);
+        load.open.store(0, Ordering::Relaxed);
+        assert!(join(6, true) && load.open() == 0);
+        assert_eq!(queue.close(), [call(5), call(6), call(1), call(3)]);
     }
 }

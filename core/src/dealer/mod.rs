@@ -77,7 +77,7 @@ pub struct Callee {
     pub forward_timeout: bool,
     /// Milliseconds that it wants a call to take at most.
     pub timeout: Option<NonZeroU64>,
-    /// How busy it is, where that is counted: it has a limit, or the policy is [`InvokePolicy::Load`].
+    /// How busy it is, where that is counted: it has a limit, the policy is [`InvokePolicy::Load`], or calls may wait.
     pub load: Option<Arc<Load>>,
 }
 

@@ -38,11 +38,11 @@ impl Router {
             .owned
             .get(key.policy, &key.uri)
             .cloned();
-        let is_counted = concurrency.is_some() || invoke == InvokePolicy::Load;
         let queue = match &held {
             Some(old) if !force => old.queue.clone(),
             _ => self.new_queue(&key),
         };
+        let is_counted = concurrency.is_some() || invoke == InvokePolicy::Load || queue.is_some();
         callee.load = is_counted.then(|| Arc::new(Load::new(concurrency, queue.clone())));
         let mut closed = VecDeque::new();
         let procedure = match held {

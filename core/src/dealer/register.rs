@@ -199,10 +199,14 @@ impl Router {
         let (Some(queue), Some(callee)) = (&procedure.queue, callee) else {
             return;
         };
-        if procedure.registration != registration {
+        let Some(load) = callee
+            .load
+            .as_deref()
+            .filter(|_| procedure.registration == registration)
+        else {
             return;
-        }
-        while let Some(call) = queue.next_for(callee.load.as_deref()) {
+        };
+        while let Some(call) = queue.next_for(load) {
             let callee = Some(Box::new(callee.clone()));
             self.post(call.shard, PeerMessage::Turn { call, callee }, fx);
         }

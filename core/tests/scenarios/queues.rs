@@ -5,6 +5,7 @@ use crosspoint_core::message::Message;
 use crosspoint_core::options::{CancelMode, InvokePolicy, MatchPolicy};
 
 use crate::mesh::{Mesh, Who};
+use crate::races::{NAMES, join, owned_by};
 use crate::say::{
     call, call_with, cancel, failure, part, register_shared, register_with, result, unregister,
 };
@@ -16,18 +17,26 @@ const BUSY: &str = "crossbar.error.max_concurrency_reached";
 fn with_queues(scenario: impl Fn(Mesh)) {
     for shards in [1, 2] {
         println!("{shards} shards");
-        scenario(Mesh::with(shards, |config| {
-            config.realms[0].calls.queues = vec![CallQueue {
-                policy: MatchPolicy::Prefix,
-                uri: "com.".into(),
-                limit: 2,
-            }];
-        }));
+        scenario(queued(shards));
     }
 }
 
+fn queued(shards: u16) -> Mesh {
+    Mesh::with(shards, |config| {
+        config.realms[0].calls.queues = vec![CallQueue {
+            policy: MatchPolicy::Prefix,
+            uri: "com.".into(),
+            limit: 2,
+        }];
+    })
+}
+
 fn limited(invoke: InvokePolicy, most: u64) -> Message {
-    register_with(1, "com.sum", |options| {
+    limited_to("com.sum", invoke, most)
+}
+
+fn limited_to(procedure: &'static str, invoke: InvokePolicy, most: u64) -> Message {
+    register_with(1, procedure, |options| {
         (options.invoke, options.concurrency) = (Some(invoke), Some(most));
     })
 }
@@ -156,6 +165,89 @@ fn a_new_callee_takes_what_waits() {
             assert_eq!(mesh.heard(other), expected);
         });
     }
+}
+
+#[test]
+fn nobody_overtakes_calls_that_wait_while_a_callee_is_announced() {
+    let procedure = owned_by(0);
+    let mut mesh = queued(2);
+    let (caller, callee, other) = (join(&mut mesh, 0), join(&mut mesh, 0), join(&mut mesh, 1));
+    mesh.register(callee, limited_to(procedure, InvokePolicy::RoundRobin, 1));
+    mesh.say(caller, call(1, procedure, "served"));
+    mesh.say(caller, call(2, procedure, "waits"));
+    mesh.tell(other, limited_to(procedure, InvokePolicy::RoundRobin, 1));
+    // The caller's shard knows the new callee, whose REGISTERED is still to come.
+    mesh.deliver(1, 0);
+    mesh.tell(caller, call(3, procedure, "later"));
+    mesh.tell(caller, call(4, procedure, "too many"));
+    assert_eq!(mesh.heard(caller), [format!("ERROR Call 4 {BUSY}")]);
+    mesh.settle();
+    assert_eq!(mesh.heard(other), ["REGISTERED 1", "INVOCATION 1 waits"]);
+    mesh.say(other, result(1, ""));
+    assert_eq!(mesh.heard(other), ["INVOCATION 2 later"]);
+    assert_eq!(mesh.heard(callee), ["INVOCATION 1 served"]);
+}
+
+#[test]
+fn a_call_that_comes_back_goes_before_those_that_wait() {
+    // Whose owner does not know yet that the callee is gone when the calls are made.
+    let procedure = owned_by(0);
+    let mut mesh = queued(2);
+    let (caller, gone, callee) = (join(&mut mesh, 0), join(&mut mesh, 1), join(&mut mesh, 0));
+    let registration = mesh.register(gone, limited_to(procedure, InvokePolicy::First, 1));
+    mesh.register(callee, limited_to(procedure, InvokePolicy::First, 1));
+    mesh.tell(gone, unregister(2, registration));
+    for (request, args) in [(1, "first"), (2, "second"), (3, "third")] {
+        mesh.tell(caller, call(request, procedure, args));
+    }
+    mesh.settle();
+    for (invocation, args) in [(1, "second"), (2, "first"), (3, "third")] {
+        assert_eq!(mesh.heard(callee), [format!("INVOCATION {invocation} {args}")]);
+        mesh.say(callee, result(invocation, ""));
+    }
+    assert_eq!(mesh.heard(caller), ["RESULT 2", "RESULT 1", "RESULT 3"]);
+}
+
+#[test]
+fn a_call_that_comes_back_late_finds_the_callee_again() {
+    for has_other in [false, true] {
+        // Nothing that the registrations need may go the way of the call: their owner is neither its callee's shard nor
+        // its caller's.
+        assert!(
+            NAMES
+                .iter()
+                .any(|procedure| comes_back_late(procedure, has_other))
+        );
+    }
+}
+
+/// A callee unregisters, and registers again, before the caller's shard hears that it did not take a call. Another
+/// callee is busy. Returns whether the procedure's owner is the third shard.
+fn comes_back_late(procedure: &'static str, has_other: bool) -> bool {
+    let mut mesh = queued(3);
+    let (other, callee, caller) = (join(&mut mesh, 0), join(&mut mesh, 1), join(&mut mesh, 2));
+    let register = || limited_to(procedure, InvokePolicy::First, 1);
+    let registration = mesh.register(callee, register());
+    if has_other {
+        mesh.register(other, register());
+    }
+    mesh.tell(caller, call(1, procedure, "late"));
+    mesh.tell(callee, unregister(2, registration));
+    mesh.deliver(2, 1);
+    mesh.tell(callee, register());
+    for (from, to) in [(1, 0), (0, 1), (0, 2), (2, 1), (1, 0), (0, 1)] {
+        mesh.deliver(from, to);
+    }
+    if mesh.heard(callee) != ["UNREGISTERED 2", "REGISTERED 1"] {
+        return false;
+    }
+    if has_other {
+        mesh.tell(caller, call(2, procedure, "x"));
+    }
+    mesh.settle();
+    assert_eq!(mesh.heard(callee), ["INVOCATION 1 late"]);
+    assert_eq!(mesh.heard(other).len(), usize::from(has_other));
+    true
 }
 
 #[test]

@@ -14,12 +14,12 @@ use crate::say::{
     unregister, unsubscribe,
 };
 
-const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 12] = [
     "com.a", "com.b", "com.c", "com.d", "com.e", "com.f", "com.g", "com.h", "com.i", "com.j", "com.k",
     "com.l",
 ];
 
-fn join(mesh: &mut Mesh, shard: u16) -> Who {
+pub(crate) fn join(mesh: &mut Mesh, shard: u16) -> Who {
     mesh.join_as(Joining {
         shard,
         authid: "somebody",
@@ -30,7 +30,7 @@ fn join(mesh: &mut Mesh, shard: u16) -> Who {
 
 /// A procedure that shard `owner` of two owns: asked by the other it answers with an announcement and an
 /// acknowledgement, where one that is told has the latter only.
-fn owned_by(owner: u16) -> &'static str {
+pub(crate) fn owned_by(owner: u16) -> &'static str {
     let is_owned = |name: &&&'static str| {
         let mut mesh = Mesh::new(2);
         let callee = join(&mut mesh, 1 - owner);
