@@ -59,9 +59,9 @@ What the router does of the WAMP specification, line by line, as the black-box t
 written by `tests/blackbox/conformance_table.py` from the results of `make test`; do not edit it.
 
 Each line is one test (`test_PS_001_…` for PS-001), which runs wherever it applies: over WebSocket (ws) and
-RawSocket (rs), with JSON, MessagePack and CBOR, against one shard and four; publish and subscribe, calls and the ends
-of sessions also over long-poll (lp). It also runs once with each of the other serializers, as far as they have words
-for it: BJData over RawSocket, UBJSON draft 12 and FlatBuffers over WebSocket. The last column says where it passed.
+RawSocket (rs), with JSON, MessagePack and CBOR, against one shard and four, and once over long-poll (lp). It also runs
+once with each of the other serializers, as far as they have words for it: BJData over RawSocket, UBJSON draft 12 and
+FlatBuffers over WebSocket. The last column says where it passed.
 """
 
 # Lines of the list that are no tests, by what they wait for.

@@ -10,33 +10,43 @@ import pytest
 from harness import config
 from harness.peers import Peers
 from harness.router import Router
-from harness.serializers import ALL, BJDATA, CBOR, FLATBUFFERS, JSON, UBJSON12
+from harness.serializers import ALL, BJDATA, CBOR, FLATBUFFERS, JSON, MSGPACK, OTHERS, UBJSON12, Serializer
 
 OUT = Path(__file__).parent / "out"
 SHARDS = (1, 4)
 COMBINATIONS = [(transport, serializer) for transport in ("websocket", "rawsocket") for serializer in ALL]
-# Long-poll, once with JSON and once with a binary serializer in batches, for these groups of lines.
-LONGPOLL = [("longpoll", serializer) for serializer in (JSON, CBOR)]
-OVER_LONGPOLL = ("PS", "CA", "GB")
+# Groups of lines that run over long-poll twice: with JSON, and with a binary serializer in batches. Others run there once.
+OFTEN_OVER_LONGPOLL = ("PS", "CA", "GB")
 # Both dialects of UBJSON, for all lines.
 UBJSON = [("rawsocket", BJDATA), ("websocket", UBJSON12)]
+# The other serializers that each transport has at the addresses of the tests, for the lines of that transport.
+OTHERS_OVER = {"websocket": OTHERS, "rawsocket": (BJDATA, FLATBUFFERS), "longpoll": OTHERS}
 # Lines that run over FlatBuffers too: those whose messages its schema has words for, and that autobahn, which writes
 # and reads them, does not refuse to.
 IN_FLATBUFFERS = {
+    "AU": (22,),
     "AZ": (1, 2, 3, 4),
     "CA": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 19, 20),
     "CC": (1, 4, 5, 6, 7, 8, 9, 11, 13, 14, 16, 17, 18, 19, 20),
     "CT": (1, 2, 4, 5, 6, 7, 9, 11),
+    "EH": (1, *range(3, 18), 20, 21, 22, 23),
+    "ER": (*range(1, 10), 11, 12, 14),
     "GB": (1, 2, 3, 5, 6, 11, 12),
+    "MB": tuple(range(1, 9)),
+    "MR": tuple(range(1, 12)),
+    "MS": (1, 2, 3, 5, *range(8, 19)),
     "PC": (1, 4, 5, 6, 7, 8, 9, 10, 11, 12),
-    "PP": tuple(range(1, 14)),
+    "PI": (5,),
+    "PP": tuple(range(1, 15)),
     "PR": (*range(1, 14), 15),
     "PS": (*range(1, 27), 28),
     "PV": (6, 9, 13, 14, 15, 16, 17, 19, 20, 21, 22, 23, 32, 33, 37, 38),
     "PX": (1, 2, 3, 4, 5, 6, 7, 9, 10, 13, 14, 15, 16),
     "RE": tuple(range(1, 11)),
+    "RV": (1, 5, 6),
     "SE": (1, 2, 3, 5, 7, 12, 13, 15, 16, 17, 18, 19, 20, 24, 25),
     "SR": (*range(1, 14), 15),
+    "TM": (1, *range(3, 12)),
     "UR": (1, 9, 10, 12, 13, 14, 15, 16, 17, 18),
 }
 LINE = re.compile(r"test_([A-Z]{2})_(\d{3})_")
@@ -54,7 +64,7 @@ def router(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     router.stop()
 
 
-def _peers(router: Router, transport: str, serializer) -> Iterator[Peers]:
+def _peers(router: Router, transport: str, serializer: Serializer) -> Iterator[Peers]:
     peers = Peers(config.addresses(router.ports), transport, serializer, router.shards)
     yield peers
     peers.close()
@@ -110,37 +120,48 @@ def wamp(request: pytest.FixtureRequest, router: Router) -> Iterator[Peers]:
     yield from _peers(router, *request.param)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs each test of `wamp` wherever its line applies."""
-    if "wamp" in metafunc.fixturenames:
-        line = LINE.match(metafunc.function.__name__)
-        group, number = (line[1], int(line[2])) if line else ("", 0)
-        combinations = [
-            *COMBINATIONS,
-            *(LONGPOLL if group in OVER_LONGPOLL else []),
-            *(UBJSON if line else []),
-            *([("websocket", FLATBUFFERS)] if number in IN_FLATBUFFERS.get(group, ()) else []),
-        ]
-        names = [f"{transport}-{serializer.name}" for transport, serializer in combinations]
-        metafunc.parametrize("wamp", combinations, ids=names, indirect=True)
-
-
-@pytest.fixture(params=ALL, ids=lambda serializer: f"websocket-{serializer.name}")
+@pytest.fixture
 def websocket(request: pytest.FixtureRequest, router: Router) -> Iterator[Peers]:
     """Sessions over WebSocket with each serializer."""
-    yield from _peers(router, "websocket", request.param)
+    yield from _peers(router, *request.param)
 
 
-@pytest.fixture(params=ALL, ids=lambda serializer: f"rawsocket-{serializer.name}")
+@pytest.fixture
 def rawsocket(request: pytest.FixtureRequest, router: Router) -> Iterator[Peers]:
     """Sessions over RawSocket with each serializer."""
-    yield from _peers(router, "rawsocket", request.param)
+    yield from _peers(router, *request.param)
 
 
-@pytest.fixture(params=ALL, ids=lambda serializer: f"longpoll-{serializer.name}")
+@pytest.fixture
 def longpoll(request: pytest.FixtureRequest, router: Router) -> Iterator[Peers]:
     """Sessions over long-poll with each serializer."""
-    yield from _peers(router, "longpoll", request.param)
+    yield from _peers(router, *request.param)
+
+
+def combinations(fixture: str, group: str, number: int) -> list[tuple[str, Serializer]]:
+    """Where a test of `fixture` runs; without a `group` it is no line, and runs with fewer serializers."""
+    if fixture in OTHERS_OVER:
+        others = OTHERS_OVER[fixture] if group else ()
+        return [(fixture, serializer) for serializer in (*ALL, *others)]
+    if not group:
+        return COMBINATIONS
+    polled = (JSON, CBOR) if group in OFTEN_OVER_LONGPOLL else (MSGPACK,)
+    return [
+        *COMBINATIONS,
+        *[("longpoll", serializer) for serializer in polled],
+        *UBJSON,
+        *([("websocket", FLATBUFFERS)] if number in IN_FLATBUFFERS.get(group, ()) else []),
+    ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs each test of sessions wherever its line applies."""
+    line = LINE.match(metafunc.function.__name__)
+    group, number = (line[1], int(line[2])) if line else ("", 0)
+    for fixture in {"wamp", *OTHERS_OVER}.intersection(metafunc.fixturenames):
+        places = combinations(fixture, group, number)
+        names = [f"{transport}-{serializer.name}" for transport, serializer in places]
+        metafunc.parametrize(fixture, places, ids=names, indirect=True)
 
 
 @pytest.hookimpl(wrapper=True)

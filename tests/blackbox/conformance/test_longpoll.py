@@ -37,6 +37,24 @@ def hello(peers: Peers) -> bytes:
     return peers.serializer.dumps([m.HELLO, "realm1", {"roles": m.ALL_ROLES}])
 
 
+def needs_batches(peers: Peers) -> None:
+    """Leaves the serializer out that has no batched form."""
+    if not peers.serializer.batches:
+        pytest.skip("FlatBuffers has no batched form")
+
+
+def takes_seconds(peers: Peers) -> None:
+    """Leaves out the serializers beyond the usual ones."""
+    if peers.serializer not in ALL:
+        pytest.skip("takes seconds, whatever the serializer")
+
+
+def protocols(peers: Peers) -> list[str]:
+    """The serializer's protocols."""
+    plain = peers.serializer.subprotocol
+    return [plain, f"{plain}.batched"] if peers.serializer.batches else [plain]
+
+
 def one_by_one(peers: Peers, identity: str = "anonymous") -> Session:
     """A session over a transport without batches."""
     return peers.connect(identity, batched=False).join()
@@ -44,7 +62,7 @@ def one_by_one(peers: Peers, identity: str = "anonymous") -> Session:
 
 def test_TL_001_open(longpoll: Peers) -> None:
     """Opening is answered with protocol and transport as JSON; the transport's id cannot be guessed."""
-    for name in (longpoll.serializer.subprotocol, f"{longpoll.serializer.subprotocol}.batched"):
+    for name in protocols(longpoll):
         answers = [post(longpoll, "/open", offer(name)) for _ in range(20)]
         assert {(answer.status, answer.getheader("content-type")) for answer in answers} == {(200, "application/json")}
         opened = [json.loads(answer.body) for answer in answers]
@@ -57,7 +75,7 @@ def test_TL_002_first_supported_protocol(longpoll: Peers) -> None:
     """Of several protocols the first that the router knows is taken, batched or not."""
     mine = longpoll.serializer.subprotocol
     others = [serializer.subprotocol for serializer in ALL if serializer is not longpoll.serializer]
-    for wanted in (mine, f"{mine}.batched"):
+    for wanted in protocols(longpoll):
         answer = post(longpoll, "/open", offer("wamp.9.klingon", wanted, *others, mine))
         assert json.loads(answer.body)["protocol"] == wanted
 
@@ -77,6 +95,8 @@ def test_TL_004_malformed_open(longpoll: Peers, body: bytes) -> None:
 @pytest.mark.parametrize("batched", [False, True], ids=["single", "batched"])
 def test_TL_005_hello(longpoll: Peers, batched: bool) -> None:
     """HELLO that is sent is answered by WELCOME that is received."""
+    if batched:
+        needs_batches(longpoll)
     session = longpoll.connect(batched=batched)
     session.join().barrier()
 
@@ -99,6 +119,7 @@ def test_TL_007_garbage(longpoll: Peers, garbage: bytes) -> None:
 
 def test_TL_007_garbage_batches(longpoll: Peers) -> None:
     """A batch that is empty or cut short is answered with status 400, and its transport is closed."""
+    needs_batches(longpoll)
     batch = join(longpoll.serializer, [hello(longpoll)])
     for garbage in (b"", batch[:-1], batch + b"\0\0"):
         transport = LongPoll(longpoll.address(), longpoll.serializer, batched=True)
@@ -139,6 +160,7 @@ def test_TL_010_batches(longpoll: Peers, separator: bytes) -> None:
     """In batches a request receives all that is there, framed; JSON with the separator that the client uses."""
     if longpoll.serializer.binary and separator != SEPARATORS[0]:
         pytest.skip("binary batches have no separator")
+    needs_batches(longpoll)
     transport = LongPoll(longpoll.address(), longpoll.serializer, batched=True)
     dumps, loads = longpoll.serializer.dumps, longpoll.serializer.loads
     topic = longpoll.uri("topic")
@@ -182,6 +204,7 @@ def test_TL_012_close(longpoll: Peers) -> None:
 
 def test_TL_013_idle_receive(longpoll: Peers) -> None:
     """A request to receive for which there is nothing ends empty after a while, and the session lives on."""
+    takes_seconds(longpoll)
     session = one_by_one(longpoll, "brief")
     started = time.monotonic()
     assert session.transport.receive() == (200, b"")
@@ -191,6 +214,7 @@ def test_TL_013_idle_receive(longpoll: Peers) -> None:
 
 def test_TL_014_silent_client(longpoll: Peers) -> None:
     """The session of a client that neither sends nor receives for a while is lost."""
+    takes_seconds(longpoll)
     session, other = longpoll.connect("brief").join(), longpoll.join()
     session.register(longpoll.uri("procedure"))
     eventually(lambda: other.no_such_procedure(longpoll.uri("procedure")), "the end of the session")

@@ -131,7 +131,7 @@ def simple(port: int, **websocket_options: object) -> dict:
 
 
 def with_older(paths: dict[str, dict]) -> dict[str, dict]:
-    """Every WebSocket path, and one beside it for the older dialect of UBJSON."""
+    """Every path of WebSocket or long-poll, and one beside it for the older dialect of UBJSON."""
     older = {
         path + OLDER: {**service, "options": {**service.get("options", {}), "ubjson_dialect": "ubjson12"}}
         for path, service in paths.items()
@@ -140,8 +140,8 @@ def with_older(paths: dict[str, dict]) -> dict[str, dict]:
 
 
 # The conformance tests' ports: one for each identity's RawSocket, of which the first also serves WebSocket,
-# each identity at a path of its own; and one with small limits.
-PORTS = len(IDENTITIES) + 1
+# each identity at a path of its own; one with small limits; and one for the RawSocket of the older dialect of UBJSON.
+PORTS = len(IDENTITIES) + 2
 SMALL_LIMIT = 1 << 16
 
 DEFLATE = {"deflate": {}}
@@ -162,11 +162,12 @@ def conformance(ports: list[int]) -> dict:
     paths["ws_takeover"] = websocket(compression={"deflate": takeover})
     polls = {"lp" if name == "anonymous" else f"lp_{name}": longpoll(name) for name in IDENTITIES}
     polls["lp_brief"] = longpoll(**BRIEF)
-    transports = [universal(ports[0], with_older(paths), rawsocket("anonymous"), polls)]
+    transports = [universal(ports[0], with_older(paths), rawsocket("anonymous"), with_older(polls))]
     for port, name in zip(ports[1:], list(IDENTITIES)[1:]):
         transports.append({"endpoint": _tcp(port), **rawsocket(name)})
     small = websocket(max_message_size=SMALL_LIMIT, batched=True, compression=DEFLATE), rawsocket(max_message_size=SMALL_LIMIT)
-    transports.append(universal(ports[-1], with_older({"ws": small[0]}), small[1]))
+    transports.append(universal(ports[-2], with_older({"ws": small[0]}), small[1]))
+    transports.append({"endpoint": _tcp(ports[-1]), **rawsocket("anonymous", ubjson_dialect="ubjson12")})
     realms = [
         realm("realm1") | {"store": STORE},
         realm("realm2"),
@@ -182,7 +183,8 @@ def conformance(ports: list[int]) -> dict:
 
 def addresses(ports: list[int]) -> dict[tuple[str, str], Address]:
     """Where each identity is served, by transport name."""
-    found = {("websocket", "small"): Address(ports[-1]), ("rawsocket", "small"): Address(ports[-1])}
+    found = {("websocket", "small"): Address(ports[-2]), ("rawsocket", "small"): Address(ports[-2])}
+    found["rawsocket", "anonymous" + OLDER] = Address(ports[-1])
     for name in ("batched", "deflate", "takeover"):
         found["websocket", name] = Address(ports[0], f"/ws_{name}")
     found["longpoll", "brief"] = Address(ports[0], "/lp_brief")

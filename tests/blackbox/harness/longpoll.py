@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import socket
 import struct
 import time
 from collections import deque
@@ -35,17 +36,18 @@ def split(serializer: Serializer, batch: bytes, separator: bytes = SEPARATORS[0]
 
 
 class LongPoll:
-    """One transport. Unless told otherwise JSON is sent one by one, as browsers do, and other serializers in batches."""
+    """One transport. Unless told otherwise JSON is sent one by one, as browsers do, and what else has batches in these."""
 
     name = "longpoll"
 
     def __init__(self, address: Address, serializer: Serializer, batched: bool | None = None) -> None:
         self.address = address
         self.serializer = serializer
-        self.batched = serializer.binary if batched is None else batched
+        self.batched = serializer.binary and serializer.batches if batched is None else batched
         self.protocol = f"{serializer.subprotocol}.batched" if self.batched else serializer.subprotocol
         self._sending, self._receiving = self._connection(), self._connection()
         self._received: deque[bytes] = deque()
+        self._is_asking = False
         self.status = 0  # of the last request to send
         status, self.answer = self._post(self._sending, "/open", json.dumps({"protocols": [self.protocol]}).encode())
         if status != 200:
@@ -55,18 +57,24 @@ class LongPoll:
     def _connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self.address.host, self.address.port, timeout=PATIENCE)
 
-    def _post(
-        self, connection: http.client.HTTPConnection, path: str, body: bytes = b"", timeout: float = PATIENCE
-    ) -> tuple[int, bytes]:
-        connection.timeout = timeout
-        if connection.sock:
-            connection.sock.settimeout(timeout)
+    def _request(self, connection: http.client.HTTPConnection, path: str, body: bytes = b"") -> None:
         try:
             connection.request("POST", self.address.path + path, body, {"Content-Type": "application/json"})
+        except (http.client.HTTPException, ConnectionError) as error:
+            raise Closed(reason=str(error)) from error
+
+    @staticmethod
+    def _response(connection: http.client.HTTPConnection, timeout: float = PATIENCE) -> tuple[int, bytes]:
+        connection.sock.settimeout(timeout)
+        try:
             response = connection.getresponse()
             return response.status, response.read()
         except (http.client.HTTPException, ConnectionError) as error:
             raise Closed(reason=str(error)) from error
+
+    def _post(self, connection: http.client.HTTPConnection, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        self._request(connection, path, body)
+        return self._response(connection)
 
     def send_body(self, body: bytes) -> int:
         """Sends a body, right or wrong; the status of the answer."""
@@ -80,7 +88,24 @@ class LongPoll:
 
     def receive(self, timeout: float = PATIENCE) -> tuple[int, bytes]:
         """One request to receive: status and body."""
-        return self._post(self._receiving, f"/{self.transport}/receive", timeout=timeout)
+        self._ask()
+        self._is_asking = False
+        return self._response(self._receiving, timeout)
+
+    def _ask(self) -> None:
+        if not self._is_asking:
+            self._request(self._receiving, f"/{self.transport}/receive")
+            self._is_asking = True
+
+    @property
+    def sock(self) -> socket.socket:
+        """What becomes readable when there is an answer to a request to receive, which is made now."""
+        self._ask()
+        return self._receiving.sock
+
+    def has_buffered(self) -> bool:
+        """Whether there are messages that were received and not taken yet."""
+        return bool(self._received)
 
     def recv_message(self, timeout: float = PATIENCE) -> bytes:
         """The next WAMP message."""

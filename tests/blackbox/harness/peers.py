@@ -62,9 +62,15 @@ class Peers:
         """A URI that no other test uses."""
         return f"{self._prefix}.{name}"
 
-    def address(self, identity: str = "anonymous", transport: str | None = None) -> Address:
+    def address(
+        self, identity: str = "anonymous", transport: str | None = None, serializer: Serializer | None = None
+    ) -> Address:
         """Where an identity is served."""
-        return self.addresses[transport or self.transport, identity]
+        transport, dialect = transport or self.transport, (serializer or self.serializer).path
+        if transport == "rawsocket":
+            return self.addresses[transport, identity + dialect]
+        address = self.addresses[transport, identity]
+        return replace(address, path=address.path + dialect)
 
     def wire(
         self, identity: str = "anonymous", serializer: Serializer | None = None, **arguments: Any
@@ -72,10 +78,7 @@ class Peers:
         """A new connection after the transport's handshake."""
         kind = TRANSPORTS[self.transport]
         serializer = serializer or self.serializer
-        address = self.address(identity)
-        if self.is_websocket:
-            address = replace(address, path=address.path + serializer.path)
-        return kind(address, serializer, **arguments)
+        return kind(self.address(identity, serializer=serializer), serializer, **arguments)
 
     def connect(
         self, identity: str = "anonymous", serializer: Serializer | None = None, **arguments: Any

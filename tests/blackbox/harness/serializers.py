@@ -16,7 +16,8 @@ from . import flatbuffers, ubjson12
 class Serializer:
     """One serializer: its names on both transports, and its functions.
 
-    The two dialects of UBJSON share a `protocol`; the older one is served over WebSocket, at paths that end in `path`.
+    The two dialects of UBJSON share a `protocol`; the older one is served at paths that end in `path`, and by a RawSocket of its
+    own. `batches` says whether the protocol has a batched form.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Serializer:
     loads: Callable[[bytes], object]
     protocol: str = ""
     path: str = ""
+    batches: bool = True
 
     @property
     def subprotocol(self) -> str:
@@ -49,7 +51,7 @@ CBOR = Serializer("cbor", 3, True, cbor2.dumps, cbor2.loads)
 
 BJDATA = Serializer("bjdata", 4, True, bjdata.dumpb, bjdata.loadb, protocol="ubjson")
 UBJSON12 = Serializer("ubjson12", 4, True, ubjson12.dumps, ubjson12.loads, protocol="ubjson", path="_ubjson12")
-FLATBUFFERS = Serializer("flatbuffers", 5, True, flatbuffers.dumps, flatbuffers.loads)
+FLATBUFFERS = Serializer("flatbuffers", 5, True, flatbuffers.dumps, flatbuffers.loads, batches=False)
 
 ALL = (JSON, MSGPACK, CBOR)
 OTHERS = (BJDATA, UBJSON12, FLATBUFFERS)
