@@ -96,6 +96,23 @@ pub enum RequestKind {
     Invocation = 68,
 }
 
+impl RequestKind {
+    /// The kind of request that has this message code.
+    #[must_use]
+    pub fn of(code: u64) -> Option<Self> {
+        let all = [
+            Self::Publish,
+            Self::Subscribe,
+            Self::Unsubscribe,
+            Self::Call,
+            Self::Register,
+            Self::Unregister,
+            Self::Invocation,
+        ];
+        all.into_iter().find(|kind| *kind as u64 == code)
+    }
+}
+
 /// HELLO: a client opens a session. `realm` is not yet checked to be a URI.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hello {

@@ -276,7 +276,7 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
     }
 }
 
-fn unsigned<S>(token: &Token<'_, S>) -> Option<u64> {
+pub(super) fn unsigned<S>(token: &Token<'_, S>) -> Option<u64> {
     match token {
         Token::Int(value) => u64::try_from(*value).ok(),
         Token::UInt(value) => Some(*value),

@@ -8,7 +8,7 @@ use crosspoint_core::message::{
 use crosspoint_core::value::Dict;
 
 use super::envelope::{Envelope, Refusal, Shape};
-use crate::error::DecodeError;
+use super::fields::unsigned;
 use crate::read::{Reader, Token};
 
 /// The message of type `code`.
@@ -49,37 +49,48 @@ pub(super) fn transparent(rest: &Dict) -> bool {
     rest.get("enc_algo").is_some()
 }
 
+/// The message of type `$code`, read from `$from` by the method of the message's name.
+macro_rules! message_of_code {
+    ($from:expr, $code:expr) => {{
+        use crosspoint_core::message::{Message, code};
+        use $crate::error::DecodeError;
+
+        match $code {
+            code::HELLO => $from.hello().map(Message::Hello),
+            code::WELCOME => $from.welcome().map(Message::Welcome),
+            code::ABORT => $from.abort().map(Message::Abort),
+            code::CHALLENGE => $from.challenge().map(Message::Challenge),
+            code::AUTHENTICATE => $from.authenticate().map(Message::Authenticate),
+            code::GOODBYE => $from.goodbye().map(Message::Goodbye),
+            code::ERROR => $from.error().map(Message::Error),
+            code::PUBLISH => $from.publish().map(Message::Publish),
+            code::PUBLISHED => $from.published().map(Message::Published),
+            code::SUBSCRIBE => $from.subscribe().map(Message::Subscribe),
+            code::SUBSCRIBED => $from.subscribed().map(Message::Subscribed),
+            code::UNSUBSCRIBE => $from.unsubscribe().map(Message::Unsubscribe),
+            code::UNSUBSCRIBED => $from.unsubscribed().map(Message::Unsubscribed),
+            code::EVENT => $from.event().map(Message::Event),
+            code::EVENT_RECEIVED => $from.event_received().map(Message::EventReceived),
+            code::CALL => $from.call().map(Message::Call),
+            code::CANCEL => $from.cancel().map(Message::Cancel),
+            code::RESULT => $from.result().map(Message::Result),
+            code::REGISTER => $from.register().map(Message::Register),
+            code::REGISTERED => $from.registered().map(Message::Registered),
+            code::UNREGISTER => $from.unregister().map(Message::Unregister),
+            code::UNREGISTERED => $from.unregistered().map(Message::Unregistered),
+            code::INVOCATION => $from.invocation().map(Message::Invocation),
+            code::INTERRUPT => $from.interrupt().map(Message::Interrupt),
+            code::YIELD => $from.yield_message().map(Message::Yield),
+            _ => Err(DecodeError::UnknownType($code).into()),
+        }
+    }};
+}
+pub(crate) use message_of_code;
+
 impl<'a, R: Reader<'a>> Envelope<'a, R> {
     /// Reads the elements behind the type.
     pub(super) fn message(&mut self, code: u64) -> Result<Message, Refusal> {
-        match code {
-            code::HELLO => self.hello().map(Message::Hello),
-            code::WELCOME => self.welcome().map(Message::Welcome),
-            code::ABORT => self.abort().map(Message::Abort),
-            code::CHALLENGE => self.challenge().map(Message::Challenge),
-            code::AUTHENTICATE => self.authenticate().map(Message::Authenticate),
-            code::GOODBYE => self.goodbye().map(Message::Goodbye),
-            code::ERROR => self.error().map(Message::Error),
-            code::PUBLISH => self.publish().map(Message::Publish),
-            code::PUBLISHED => self.published().map(Message::Published),
-            code::SUBSCRIBE => self.subscribe().map(Message::Subscribe),
-            code::SUBSCRIBED => self.subscribed().map(Message::Subscribed),
-            code::UNSUBSCRIBE => self.unsubscribe().map(Message::Unsubscribe),
-            code::UNSUBSCRIBED => self.unsubscribed().map(Message::Unsubscribed),
-            code::EVENT => self.event().map(Message::Event),
-            code::EVENT_RECEIVED => self.event_received().map(Message::EventReceived),
-            code::CALL => self.call().map(Message::Call),
-            code::CANCEL => self.cancel().map(Message::Cancel),
-            code::RESULT => self.result().map(Message::Result),
-            code::REGISTER => self.register().map(Message::Register),
-            code::REGISTERED => self.registered().map(Message::Registered),
-            code::UNREGISTER => self.unregister().map(Message::Unregister),
-            code::UNREGISTERED => self.unregistered().map(Message::Unregistered),
-            code::INVOCATION => self.invocation().map(Message::Invocation),
-            code::INTERRUPT => self.interrupt().map(Message::Interrupt),
-            code::YIELD => self.yield_message().map(Message::Yield),
-            _ => Err(DecodeError::UnknownType(code).into()),
-        }
+        message_of_code!(self, code)
     }
 
     fn hello(&mut self) -> Result<Hello, Refusal> {
@@ -130,17 +141,9 @@ impl<'a, R: Reader<'a>> Envelope<'a, R> {
     }
 
     fn error(&mut self) -> Result<Error, Refusal> {
-        let kind = self.element("REQUEST.Type")?;
-        let kind = match &kind {
-            Token::Int(16) => RequestKind::Publish,
-            Token::Int(32) => RequestKind::Subscribe,
-            Token::Int(34) => RequestKind::Unsubscribe,
-            Token::Int(48) => RequestKind::Call,
-            Token::Int(64) => RequestKind::Register,
-            Token::Int(66) => RequestKind::Unregister,
-            Token::Int(68) => RequestKind::Invocation,
-            other => return Err(self.unexpected("the type of a request", other)),
-        };
+        let code = self.element("REQUEST.Type")?;
+        let kind = unsigned(&code).and_then(RequestKind::of);
+        let kind = kind.ok_or_else(|| self.unexpected("the type of a request", &code))?;
         let request = self.id_element("REQUEST.Request", RequestId)?;
         let details = self.dict_element("Details")?;
         Ok(Error {

@@ -16,7 +16,7 @@ use crosspoint_core::payload::Format;
 
 use self::envelope::Envelope;
 pub(crate) use self::envelope::describe;
-pub(crate) use self::messages::shape;
+pub(crate) use self::messages::{message_of_code, shape};
 use crate::error::{DecodeError, Malformed};
 use crate::flatbuffers;
 use crate::read::{BjDataReader, CborReader, JsonReader, MsgPackReader, UbJsonReader};

@@ -18,7 +18,7 @@ use crosspoint_core::value::{Dict, Value};
 use super::fields::Incoming;
 use super::table::Source;
 use super::{payload, roles, schema as s};
-use crate::decode::{Limits, shape};
+use crate::decode::{Limits, message_of_code, shape};
 use crate::error::DecodeError;
 
 type Refusal = Box<DecodeError>;
@@ -42,34 +42,7 @@ pub(crate) fn decode(input: &Bytes, limits: Limits) -> Result<Message, Refusal> 
 
 impl Incoming<'_> {
     fn message(&self, code: u64) -> Result<Message, Refusal> {
-        match code {
-            code::HELLO => self.hello().map(Message::Hello),
-            code::WELCOME => self.welcome().map(Message::Welcome),
-            code::ABORT => self.abort().map(Message::Abort),
-            code::CHALLENGE => self.challenge().map(Message::Challenge),
-            code::AUTHENTICATE => self.authenticate().map(Message::Authenticate),
-            code::GOODBYE => self.goodbye().map(Message::Goodbye),
-            code::ERROR => self.error().map(Message::Error),
-            code::PUBLISH => self.publish().map(Message::Publish),
-            code::PUBLISHED => self.published().map(Message::Published),
-            code::SUBSCRIBE => self.subscribe().map(Message::Subscribe),
-            code::SUBSCRIBED => self.subscribed().map(Message::Subscribed),
-            code::UNSUBSCRIBE => self.unsubscribe().map(Message::Unsubscribe),
-            code::UNSUBSCRIBED => self.unsubscribed().map(Message::Unsubscribed),
-            code::EVENT => self.event().map(Message::Event),
-            code::EVENT_RECEIVED => self.event_received().map(Message::EventReceived),
-            code::CALL => self.call().map(Message::Call),
-            code::CANCEL => self.cancel().map(Message::Cancel),
-            code::RESULT => self.result().map(Message::Result),
-            code::REGISTER => self.register().map(Message::Register),
-            code::REGISTERED => self.registered().map(Message::Registered),
-            code::UNREGISTER => self.unregister().map(Message::Unregister),
-            code::UNREGISTERED => self.unregistered().map(Message::Unregistered),
-            code::INVOCATION => self.invocation().map(Message::Invocation),
-            code::INTERRUPT => self.interrupt().map(Message::Interrupt),
-            code::YIELD => self.yield_message().map(Message::Yield),
-            _ => Err(DecodeError::UnknownType(code).into()),
-        }
+        message_of_code!(self, code)
     }
 
     fn hello(&self) -> Result<Hello, Refusal> {
@@ -156,19 +129,11 @@ impl Incoming<'_> {
     }
 
     fn error(&self) -> Result<Error, Refusal> {
-        let kind = match self.table.u16(s::error::REQUEST_TYPE)? {
-            16 => RequestKind::Publish,
-            32 => RequestKind::Subscribe,
-            34 => RequestKind::Unsubscribe,
-            48 => RequestKind::Call,
-            64 => RequestKind::Register,
-            66 => RequestKind::Unregister,
-            68 => RequestKind::Invocation,
-            other => {
-                let found = other.to_string();
-                return Err(self.unexpected("REQUEST.Type", "the type of a request", &found));
-            }
-        };
+        let code = self.table.u16(s::error::REQUEST_TYPE)?;
+        let kind = RequestKind::of(code.into()).ok_or_else(|| {
+            let found = code.to_string();
+            self.unexpected("REQUEST.Type", "the type of a request", &found)
+        })?;
         let mut details = Dict::new();
         self.forward_for(s::error::FORWARD_FOR, &mut details)?;
         Ok(Error {

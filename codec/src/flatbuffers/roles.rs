@@ -137,13 +137,13 @@ pub(super) fn read(known: &[Role], table: &Table<'_>) -> Result<Dict, Fault> {
     let mut roles = Dict::new();
     for (slot, (name, features)) in slots(known) {
         let Some(table) = table.table(slot)? else { continue };
-        let mut announced = Dict::new();
+        let mut announced = Vec::new();
         for (slot, feature) in slots(features) {
             if table.flag(slot)? {
-                announced.push(*feature, true);
+                announced.push(*feature);
             }
         }
-        roles.push(*name, role(announced));
+        roles.push(*name, role(&announced));
     }
     Ok(roles)
 }
@@ -153,18 +153,18 @@ pub(super) fn read(known: &[Role], table: &Table<'_>) -> Result<Dict, Fault> {
 pub(super) fn untold() -> Dict {
     let mut roles = Dict::new();
     for (name, features) in CLIENT {
-        let mut announced = Dict::new();
-        for feature in features {
-            announced.push(*feature, true);
-        }
-        roles.push(name, role(announced));
+        roles.push(name, role(features));
     }
     roles
 }
 
-fn role(features: Dict) -> Dict {
-    if features.is_empty() {
+fn role(announced: &[&'static str]) -> Dict {
+    if announced.is_empty() {
         return Dict::new();
+    }
+    let mut features = Dict::new();
+    for feature in announced {
+        features.push(*feature, true);
     }
     Dict::new().with("features", features)
 }

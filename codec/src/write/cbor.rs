@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 use crosspoint_core::payload::Format;
 
-use super::{Mark, Open, Writer, replace_head};
+use super::{Open, Writer, replace_head};
 use crate::read::major;
 
 /// Appends to a buffer.
@@ -62,12 +62,6 @@ impl<'b> CborWriter<'b> {
         self.out.extend_from_slice(Head::new(major, number).as_bytes());
     }
 
-    fn begin(&mut self) -> Open {
-        let head = self.out.len();
-        self.out.put_u8(0);
-        Open { head }
-    }
-
     fn end(&mut self, major: u8, open: &Open, count: usize) {
         replace_head(self.out, open.head, Head::new(major, count as u64).as_bytes());
     }
@@ -77,6 +71,10 @@ impl Writer for CborWriter<'_> {
     const FORMAT: Format = Format::Cbor;
 
     const TEXT_KEYS: bool = false;
+
+    fn buffer(&mut self) -> &mut BytesMut {
+        self.out
+    }
 
     fn null(&mut self) {
         self.head(major::SIMPLE, 22);
@@ -114,7 +112,7 @@ impl Writer for CborWriter<'_> {
     }
 
     fn begin_list(&mut self) -> Open {
-        self.begin()
+        Open::with(0, self.out)
     }
 
     fn end_list(&mut self, open: Open, count: usize) {
@@ -122,7 +120,7 @@ impl Writer for CborWriter<'_> {
     }
 
     fn begin_map(&mut self) -> Open {
-        self.begin()
+        Open::with(0, self.out)
     }
 
     fn end_map(&mut self, open: Open, count: usize) {
@@ -131,20 +129,5 @@ impl Writer for CborWriter<'_> {
 
     fn key(&mut self, key: &str) {
         self.str(key);
-    }
-
-    fn raw(&mut self, encoded: &[u8]) {
-        self.out.extend_from_slice(encoded);
-    }
-
-    fn mark(&self) -> Mark {
-        Mark {
-            length: self.out.len(),
-            comma: false,
-        }
-    }
-
-    fn rewind(&mut self, mark: Mark) {
-        self.out.truncate(mark.length);
     }
 }

@@ -35,9 +35,7 @@ impl<'b> JsonWriter<'b> {
     fn begin(&mut self, bracket: u8) -> Open {
         self.separate();
         self.comma = false;
-        let head = self.out.len();
-        self.out.put_u8(bracket);
-        Open { head }
+        Open::with(bracket, self.out)
     }
 
     fn end(&mut self, bracket: u8) {
@@ -82,6 +80,10 @@ impl Writer for JsonWriter<'_> {
     const FORMAT: Format = Format::Json;
 
     const TEXT_KEYS: bool = true;
+
+    fn buffer(&mut self) -> &mut BytesMut {
+        self.out
+    }
 
     fn null(&mut self) {
         self.word("null");
@@ -150,7 +152,7 @@ impl Writer for JsonWriter<'_> {
         self.out.extend_from_slice(encoded);
     }
 
-    fn mark(&self) -> Mark {
+    fn mark(&mut self) -> Mark {
         Mark {
             length: self.out.len(),
             comma: self.comma,

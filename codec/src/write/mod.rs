@@ -5,7 +5,7 @@ mod json;
 mod msgpack;
 mod ubjson;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 pub(crate) use cbor::CborWriter;
 use crosspoint_core::payload::Format;
 use crosspoint_core::value::{Dict, Value};
@@ -18,6 +18,15 @@ pub(crate) use ubjson::{BjDataWriter, UbJsonWriter};
 pub(crate) struct Open {
     /// Offset of its first byte.
     head: usize,
+}
+
+impl Open {
+    /// Begins with `first`, or leaves room for it.
+    fn with(first: u8, out: &mut BytesMut) -> Self {
+        let head = out.len();
+        out.put_u8(first);
+        Self { head }
+    }
 }
 
 /// A place between two values.
@@ -38,6 +47,9 @@ pub(crate) trait Writer {
     /// Whether keys can only be text.
     const TEXT_KEYS: bool;
 
+    /// What it appends to.
+    fn buffer(&mut self) -> &mut BytesMut;
+
     fn null(&mut self);
     fn bool(&mut self, value: bool);
     fn int(&mut self, value: i64);
@@ -56,13 +68,22 @@ pub(crate) trait Writer {
     fn key(&mut self, key: &str);
 
     /// Writes a value that is encoded already.
-    fn raw(&mut self, encoded: &[u8]);
+    fn raw(&mut self, encoded: &[u8]) {
+        self.buffer().extend_from_slice(encoded);
+    }
 
     /// Where the next value begins.
-    fn mark(&self) -> Mark;
+    fn mark(&mut self) -> Mark {
+        Mark {
+            length: self.buffer().len(),
+            comma: false,
+        }
+    }
 
     /// Takes back what was written since `mark`.
-    fn rewind(&mut self, mark: Mark);
+    fn rewind(&mut self, mark: Mark) {
+        self.buffer().truncate(mark.length);
+    }
 
     fn value(&mut self, value: &Value) {
         match value {

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use crosspoint_core::payload::Format;
 use rmp::encode;
 
-use super::{Mark, Open, Writer, replace_head};
+use super::{Open, Writer, replace_head};
 
 /// Appends to a buffer.
 pub(crate) struct MsgPackWriter<'b> {
@@ -16,12 +16,6 @@ pub(crate) struct MsgPackWriter<'b> {
 impl<'b> MsgPackWriter<'b> {
     pub(crate) fn new(out: &'b mut BytesMut) -> Self {
         Self { out }
-    }
-
-    fn begin(&mut self) -> Open {
-        let head = self.out.len();
-        self.out.extend_from_slice(&[0]);
-        Open { head }
     }
 }
 
@@ -63,6 +57,10 @@ impl Writer for MsgPackWriter<'_> {
 
     const TEXT_KEYS: bool = false;
 
+    fn buffer(&mut self) -> &mut BytesMut {
+        self.out
+    }
+
     fn null(&mut self) {
         infallible(encode::write_nil(self));
     }
@@ -94,7 +92,7 @@ impl Writer for MsgPackWriter<'_> {
     }
 
     fn begin_list(&mut self) -> Open {
-        self.begin()
+        Open::with(0, self.out)
     }
 
     fn end_list(&mut self, open: Open, count: usize) {
@@ -103,7 +101,7 @@ impl Writer for MsgPackWriter<'_> {
     }
 
     fn begin_map(&mut self) -> Open {
-        self.begin()
+        Open::with(0, self.out)
     }
 
     fn end_map(&mut self, open: Open, count: usize) {
@@ -113,20 +111,5 @@ impl Writer for MsgPackWriter<'_> {
 
     fn key(&mut self, key: &str) {
         self.str(key);
-    }
-
-    fn raw(&mut self, encoded: &[u8]) {
-        self.out.extend_from_slice(encoded);
-    }
-
-    fn mark(&self) -> Mark {
-        Mark {
-            length: self.out.len(),
-            comma: false,
-        }
-    }
-
-    fn rewind(&mut self, mark: Mark) {
-        self.out.truncate(mark.length);
     }
 }

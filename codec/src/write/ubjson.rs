@@ -4,7 +4,7 @@
 use bytes::{BufMut, BytesMut};
 use crosspoint_core::payload::Format;
 
-use super::{Mark, Open, Writer};
+use super::{Open, Writer};
 use crate::read::marker;
 
 /// BJData.
@@ -35,18 +35,16 @@ impl<'b, const BJDATA: bool> UbjsonWriter<'b, BJDATA> {
     fn length(&mut self, length: usize) {
         self.uint(length as u64);
     }
-
-    fn begin(&mut self, bracket: u8) -> Open {
-        let head = self.out.len();
-        self.out.put_u8(bracket);
-        Open { head }
-    }
 }
 
 impl<const BJDATA: bool> Writer for UbjsonWriter<'_, BJDATA> {
     const FORMAT: Format = if BJDATA { Format::BjData } else { Format::UbJson };
 
     const TEXT_KEYS: bool = true;
+
+    fn buffer(&mut self) -> &mut BytesMut {
+        self.out
+    }
 
     fn null(&mut self) {
         self.out.put_u8(marker::NULL);
@@ -121,7 +119,7 @@ impl<const BJDATA: bool> Writer for UbjsonWriter<'_, BJDATA> {
     }
 
     fn begin_list(&mut self) -> Open {
-        self.begin(marker::LIST)
+        Open::with(marker::LIST, self.out)
     }
 
     fn end_list(&mut self, _: Open, _: usize) {
@@ -129,7 +127,7 @@ impl<const BJDATA: bool> Writer for UbjsonWriter<'_, BJDATA> {
     }
 
     fn begin_map(&mut self) -> Open {
-        self.begin(marker::MAP)
+        Open::with(marker::MAP, self.out)
     }
 
     fn end_map(&mut self, _: Open, _: usize) {
@@ -139,20 +137,5 @@ impl<const BJDATA: bool> Writer for UbjsonWriter<'_, BJDATA> {
     fn key(&mut self, key: &str) {
         self.length(key.len());
         self.raw(key.as_bytes());
-    }
-
-    fn raw(&mut self, encoded: &[u8]) {
-        self.out.extend_from_slice(encoded);
-    }
-
-    fn mark(&self) -> Mark {
-        Mark {
-            length: self.out.len(),
-            comma: false,
-        }
-    }
-
-    fn rewind(&mut self, mark: Mark) {
-        self.out.truncate(mark.length);
     }
 }

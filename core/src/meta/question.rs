@@ -7,6 +7,7 @@ use bytestring::ByteString;
 use super::{MetaCall, Step};
 use crate::broker::history::EventQuery;
 use crate::effect::Effects;
+use crate::error_uri as uri;
 use crate::ids::{RealmId, RegistrationId, RequestId, SessionId, SessionRef, ShardId, SubscriptionId};
 use crate::options::MatchPolicy;
 use crate::peer::{Key, PeerMessage, Token};
@@ -160,6 +161,31 @@ impl Answer {
             Self::Events { bytes, .. } => *bytes,
             Self::Ids(ids) => size_of_val(&ids[..]),
             Self::ByPolicy(lists) => lists.iter().map(|ids| size_of_val(&ids[..])).sum(),
+        }
+    }
+
+    /// This answer, or `refusal` where there is none: what was asked about does not exist.
+    pub(super) fn or_refuse(self, refusal: fn() -> Refusal) -> Result<Self, Refusal> {
+        match self {
+            Self::Nothing => Err(refusal()),
+            answer => Ok(answer),
+        }
+    }
+
+    /// The details of what was asked about, or `refusal` if it does not exist.
+    pub(super) fn details(self, refusal: fn() -> Refusal) -> Result<Vec<Value>, Refusal> {
+        match self {
+            Self::Details(details) => Ok(vec![Value::Dict(details)]),
+            _ => Err(refusal()),
+        }
+    }
+
+    /// No results, if something was taken from a session; else `refusal` if that does not exist, or `why` it was not the
+    /// session's.
+    pub(super) fn removed(self, refusal: fn() -> Refusal, why: &'static str) -> Result<Vec<Value>, Refusal> {
+        match self.or_refuse(refusal)? {
+            Self::Count(0) => Err(Refusal::new(uri::NO_SUCH_SESSION, why)),
+            _ => Ok(Vec::new()),
         }
     }
 

@@ -42,10 +42,7 @@ impl Router {
     }
 
     pub(super) fn registration_get(&mut self, call: &MetaCall, fx: &mut Effects) -> Result<Step, Refusal> {
-        let details = |answer| match answer {
-            Answer::Details(details) => Ok(vec![Value::Dict(details)]),
-            _ => Err(no_such_registration()),
-        };
+        let details = |answer: Answer| answer.details(no_such_registration);
         let id = RegistrationId(call.id(0, "registration")?);
         self.ask_owner_of(call, id, Query::Registration(id), details, fx)
     }
@@ -55,10 +52,7 @@ impl Router {
         call: &MetaCall,
         fx: &mut Effects,
     ) -> Result<Step, Refusal> {
-        let callees = |answer| match answer {
-            Answer::Nothing => Err(no_such_registration()),
-            answer => Ok(answer.ids()),
-        };
+        let callees = |answer: Answer| Ok(answer.or_refuse(no_such_registration)?.ids());
         let id = RegistrationId(call.id(0, "registration")?);
         self.ask_owner_of(call, id, Query::Callees(id), callees, fx)
     }
@@ -68,10 +62,7 @@ impl Router {
         call: &MetaCall,
         fx: &mut Effects,
     ) -> Result<Step, Refusal> {
-        let callees = |answer| match answer {
-            Answer::Nothing => Err(no_such_registration()),
-            answer => Ok(answer.count()),
-        };
+        let callees = |answer: Answer| Ok(answer.or_refuse(no_such_registration)?.count());
         let id = RegistrationId(call.id(0, "registration")?);
         self.ask_owner_of(call, id, Query::Callees(id), callees, fx)
     }
@@ -82,11 +73,7 @@ impl Router {
         call: &MetaCall,
         fx: &mut Effects,
     ) -> Result<Step, Refusal> {
-        let removed = |answer| match answer {
-            Answer::Nothing => Err(no_such_registration()),
-            Answer::Count(0) => Err(Refusal::new(uri::NO_SUCH_SESSION, "it does not serve this")),
-            _ => Ok(Vec::new()),
-        };
+        let removed = |answer: Answer| answer.removed(no_such_registration, "it does not serve this");
         let id = RegistrationId(call.id(0, "registration")?);
         let query = Query::RemoveCallee {
             registration: id,

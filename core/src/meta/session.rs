@@ -29,10 +29,7 @@ impl Router {
     pub(super) fn session_get(&mut self, call: &MetaCall, fx: &mut Effects) -> Result<Step, Refusal> {
         let id = SessionId(call.id(0, "session")?);
         let shard = self.home_of(id).ok_or_else(no_such_session)?;
-        let details = |answer| match answer {
-            Answer::Details(details) => Ok(vec![Value::Dict(details)]),
-            _ => Err(no_such_session()),
-        };
+        let details = |answer: Answer| answer.details(no_such_session);
         self.ask(call, (Whom::One(shard), Query::Session(id)), details, fx)
     }
 
@@ -43,10 +40,7 @@ impl Router {
             .home_of(id)
             .filter(|_| id != call.caller.id)
             .ok_or_else(no_such_session)?;
-        let nothing = |answer| match answer {
-            Answer::Nothing => Err(no_such_session()),
-            _ => Ok(Vec::new()),
-        };
+        let nothing = |answer: Answer| answer.or_refuse(no_such_session).map(|_| Vec::new());
         self.ask(call, (Whom::One(shard), kill), nothing, fx)
     }
 

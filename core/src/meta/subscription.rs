@@ -52,10 +52,7 @@ impl Router {
     pub(super) fn subscription_get(&mut self, call: &MetaCall, fx: &mut Effects) -> Result<Step, Refusal> {
         let id = SubscriptionId(call.id(0, "subscription")?);
         let owner = self.realms[call.realm.0 as usize].hasher.owner(id.0);
-        let details = |answer| match answer {
-            Answer::Details(details) => Ok(vec![Value::Dict(details)]),
-            _ => Err(no_such_subscription()),
-        };
+        let details = |answer: Answer| answer.details(no_such_subscription);
         let query = Query::SubscriptionDetails(id);
         self.ask(call, (Whom::One(owner), query), details, fx)
     }
@@ -66,10 +63,7 @@ impl Router {
         fx: &mut Effects,
     ) -> Result<Step, Refusal> {
         let query = Query::Subscribers(SubscriptionId(call.id(0, "subscription")?));
-        let subscribers = |answer| match answer {
-            Answer::Nothing => Err(no_such_subscription()),
-            answer => Ok(answer.sorted().ids()),
-        };
+        let subscribers = |answer: Answer| Ok(answer.or_refuse(no_such_subscription)?.sorted().ids());
         self.ask(call, (Whom::All, query), subscribers, fx)
     }
 
@@ -79,10 +73,7 @@ impl Router {
         fx: &mut Effects,
     ) -> Result<Step, Refusal> {
         let query = Query::SubscriberCount(SubscriptionId(call.id(0, "subscription")?));
-        let subscribers = |answer| match answer {
-            Answer::Nothing => Err(no_such_subscription()),
-            answer => Ok(answer.count()),
-        };
+        let subscribers = |answer: Answer| Ok(answer.or_refuse(no_such_subscription)?.count());
         self.ask(call, (Whom::All, query), subscribers, fx)
     }
 
@@ -97,11 +88,7 @@ impl Router {
             session: SessionId(call.id(1, "session")?),
             reason: revocation_reason(call)?,
         };
-        let removed = |answer| match answer {
-            Answer::Nothing => Err(no_such_subscription()),
-            Answer::Count(0) => Err(Refusal::new(uri::NO_SUCH_SESSION, "it is not subscribed to this")),
-            _ => Ok(Vec::new()),
-        };
+        let removed = |answer: Answer| answer.removed(no_such_subscription, "it is not subscribed to this");
         self.ask(call, (Whom::All, query), removed, fx)
     }
 
