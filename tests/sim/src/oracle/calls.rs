@@ -20,6 +20,8 @@ use crate::workload::token_of;
 
 /// A call, also after its end.
 pub(super) struct Call {
+    /// The step in which it began.
+    pub(super) began: u64,
     pub(super) caller: usize,
     pub(super) request: RequestId,
     pub(super) procedure: ByteString,
@@ -111,6 +113,7 @@ impl Oracle {
         let timeout = options.timeout.filter(|millis| *millis > 0);
         let token = token_of(&call.payload).unwrap_or_default();
         let began = Call {
+            began: self.step,
             caller: session,
             request: call.request,
             procedure: call.procedure.clone(),

@@ -78,6 +78,7 @@ impl Oracle {
             invocation.details
         );
         self.check_precedence(call, &registration.key)?;
+        self.check_queue_order(token, &registration.key)?;
         self.check_call_order(token, place)?;
         self.begin_invocation(token, (place, granted), invocation);
         Ok(())

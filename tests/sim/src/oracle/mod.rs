@@ -16,6 +16,7 @@ mod meta_calls;
 mod parts;
 mod probe;
 mod procedures;
+mod queues;
 mod quiet;
 mod retained;
 mod session;
@@ -36,6 +37,7 @@ use self::calls::Call;
 use self::connections::Connection;
 use self::events::Publication;
 use self::procedures::Procedure;
+use self::queues::Waiter;
 use self::session::Session;
 pub use self::tally::Tally;
 use crate::broken::{Broken, Check, found};
@@ -74,6 +76,10 @@ pub(crate) struct Oracle {
     open_calls: BTreeSet<u64>,
     /// The last call that each callee got of each caller.
     call_order: BTreeMap<(usize, usize), u64>,
+    /// Calls in queues, in the order in which they joined.
+    waiters: Vec<Waiter>,
+    /// Of each shard, how many of its calls have their turn without knowing it yet.
+    turns: Vec<u32>,
     this_step: ThisStep,
     pub(crate) tally: Tally,
 }
@@ -87,6 +93,8 @@ struct ThisStep {
     owed: Vec<usize>,
     /// The shard whose clock it is.
     timer: Option<ShardId>,
+    /// The shard that hears that one of its calls has its turn.
+    turn: Option<ShardId>,
     /// The call that its caller begins, and the one that it cancels.
     call: Option<u64>,
     cancel: Option<(u64, CancelMode)>,
@@ -117,6 +125,8 @@ impl Oracle {
             parts: BTreeMap::new(),
             open_calls: BTreeSet::new(),
             call_order: BTreeMap::new(),
+            waiters: Vec::new(),
+            turns: vec![0; usize::from(shards)],
             this_step: ThisStep::default(),
             tally: Tally::default(),
         }
@@ -134,6 +144,8 @@ impl Oracle {
         self.check_connection()?;
         self.check_left()?;
         self.check_cancel()?;
+        self.note_waiter()?;
+        self.take_turn();
         self.check_timeouts()?;
         self.check_procedures()
     }
@@ -153,8 +165,16 @@ impl Oracle {
                     self.tally.add("calls bounced");
                 }
             }
+            PeerMessage::Turn { call, .. } => self.turn_posted(call.shard),
             PeerMessage::Revoked { .. } => self.tally.add("revocations between shards"),
             _ => {}
+        }
+    }
+
+    /// A shard takes what another one posted to it.
+    pub(crate) fn taken(&mut self, message: &PeerMessage) {
+        if let PeerMessage::Turn { call, .. } = message {
+            self.this_step.turn = Some(call.shard);
         }
     }
 

@@ -20,8 +20,9 @@ pub(super) struct Procedure {
     pub(super) callees: BTreeMap<usize, (RegistrationId, InvokePolicy)>,
     /// Whether somebody served it when all was quiet last.
     was_held: bool,
-    /// REGISTERs since then.
+    /// REGISTERs since then, and whether a callee has left.
     asked: u32,
+    has_lost: bool,
     /// REGISTERs by force, ever and those that are not yet answered.
     forced: u64,
     forcing: u32,
@@ -37,10 +38,16 @@ pub(super) struct Candidate {
 }
 
 impl Procedure {
+    /// Whether nobody has come or gone since all was quiet, so that all shards know the same of it.
+    pub(super) fn is_settled(&self) -> bool {
+        self.asked == 0 && !self.has_lost
+    }
+
     /// All is quiet.
     pub(super) fn settle(&mut self) {
         self.was_held = !self.callees.is_empty();
         self.asked = 0;
+        self.has_lost = false;
         self.forcing = 0;
     }
 }
@@ -150,6 +157,7 @@ impl Oracle {
     pub(super) fn no_longer_registered(&mut self, session: usize, key: &Key) {
         if let Some(procedure) = self.procedures.get_mut(key) {
             procedure.callees.remove(&session);
+            procedure.has_lost = true;
         }
     }
 

@@ -4,10 +4,7 @@ use crosspoint_core::ids::ShardId;
 use crosspoint_core::router::Leftovers;
 
 use super::Oracle;
-use super::calls::Call;
-use super::procedures::Procedure;
 use crate::broken::{Check, ensure, found};
-use crate::uris::Key;
 
 impl Oracle {
     /// Nothing is under way to or between routers, and no deadline has passed unseen.
@@ -53,7 +50,7 @@ impl Oracle {
         for (token, call) in &self.calls {
             let Some(invoked) = &call.invoked else {
                 ensure!(
-                    !call.is_open || self.may_wait(call),
+                    !call.is_open || self.may_wait(*token, call),
                     "every call is invoked or answered",
                     "call {token} to {} is neither",
                     call.procedure
@@ -89,27 +86,6 @@ impl Oracle {
         Ok(())
     }
 
-    /// Whether it is right that a call waits for a callee: there is a registration that it can wait for, which was the
-    /// best when the call began, and whose callees are all busy, but for those from which the call came back.
-    fn may_wait(&self, call: &Call) -> bool {
-        let realm = self.sessions[call.caller].realm;
-        let is_busy = |(key, procedure): (&Key, &Procedure)| {
-            let fits = key.realm == realm && key.matches(&call.procedure);
-            let mut callees = procedure.callees.keys();
-            fits && callees.any(|callee| self.is_full(*callee, key))
-        };
-        let has_queues = !self.config.realms[realm].calls.queues.is_empty();
-        call.left.is_none() && has_queues && self.procedures.iter().any(is_busy)
-    }
-
-    fn is_full(&self, callee: usize, key: &Key) -> bool {
-        let session = &self.sessions[callee];
-        let held = session.registrations.values().find(|held| held.key == *key);
-        let most = session.persona.concurrency;
-        held.zip(most)
-            .is_some_and(|(held, most)| self.busy(callee, held.granted) >= most)
-    }
-
     /// Forgets what can not matter any more, to stay fast: calls that are over on both sides, and events.
     fn forget(&mut self) {
         self.calls.retain(|_, call| {
@@ -118,6 +94,7 @@ impl Oracle {
         });
         let calls = &self.calls;
         self.parts.retain(|_, (call, _)| calls.contains_key(call));
+        self.forget_waiters();
         for session in self.sessions.iter_mut().filter(|session| session.is_alive) {
             session.events.clear();
         }

@@ -109,6 +109,7 @@ impl World {
     /// A shard takes a message of another.
     pub(super) fn take_mail(&mut self, (from, to, message): Delivery) -> Check {
         self.begin(5, to, &format_args!("shard {from}: {}", Terse(&message)));
+        self.oracle.taken(&message);
         self.routers[usize::from(to.0)].peer(self.now, from, message, &mut self.effects);
         self.end(to)
     }
