@@ -230,6 +230,10 @@ async fn until_signal(
     );
     let (done, ended) = oneshot::channel();
     let stop = move || {
+        if let Some(stores) = &stores {
+            // Most of the work is done while sessions say goodbye.
+            stores.hurry();
+        }
         let ended = running.shutdown(GRACE);
         // No shard has anything to store any more.
         if let Some(stores) = stores {

@@ -93,6 +93,16 @@ impl From<Error> for Unusable {
             Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
                 format!("it is no store of Crosspoint ({error}); {DAMAGED}")
             }
+            Error::Io(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                format!(
+                    "{error}; give the store another \"path\", or start once without \"readonly\" to make it"
+                )
+            }
             Error::Io(error) => error.to_string(),
             Error::RepairAborted => {
                 "it was not closed in order; start once without \"readonly\" to repair it".to_owned()

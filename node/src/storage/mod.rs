@@ -52,12 +52,20 @@ impl Stores {
         Ok(Some(Arc::new(Self(stores?))))
     }
 
+    /// The router is about to end: from here on everything is written as soon as it can be.
+    pub(crate) fn hurry(&self) {
+        self.writers().for_each(Writer::hurry);
+    }
+
     /// Writes everything that was taken, if it can be, and closes the files. What comes later is dropped.
     pub(crate) fn close(&self) {
-        let writers = || self.0.iter().flatten().filter_map(|store| store.writer.as_ref());
         // All of them at once.
-        writers().for_each(Writer::stop);
-        writers().for_each(Writer::join);
+        self.writers().for_each(Writer::stop);
+        self.writers().for_each(Writer::join);
+    }
+
+    fn writers(&self) -> impl Iterator<Item = &Writer> {
+        self.0.iter().flatten().filter_map(|store| store.writer.as_ref())
     }
 
     fn store(&self, realm: RealmId) -> Option<&Store> {

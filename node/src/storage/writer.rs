@@ -1,7 +1,7 @@
 //! The thread that writes a store.
 //!
 //! Changes wait in a queue, and are written in batches: what has come when the first of them has waited for
-//! `buffer-flush`, or earlier if there are `max-buffer` of them.
+//! `buffer-flush`, or earlier if there are `max-buffer` of them, or many bytes.
 //!
 //! Invariants: nobody waits for the disk but this thread. The queue is bounded in changes and bytes; what it does not
 //! take is missing in the store, and counted, but harms nothing that is there: see [`HistoryChange`]. What could not be
@@ -26,6 +26,9 @@ const QUEUE: usize = 10_000;
 /// Bytes of events that wait, or are being written, from which on no more are taken.
 const QUEUE_BYTES: usize = 64 << 20;
 
+/// Bytes of events that make a full batch.
+const BATCH_BYTES: usize = 16 << 20;
+
 /// Between two attempts to write what could not be written.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -45,14 +48,19 @@ pub(super) struct Counters {
 }
 
 /// What the writer shares with shards.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shared {
     counters: Counters,
+    /// Of all that waits, or is being written.
     bytes: AtomicUsize,
+    /// Set when the router is about to end: batches do not wait any more.
+    hurrying: AtomicBool,
+    /// Set when there is nothing to come, and no time to try again.
     stopping: AtomicBool,
 }
 
-enum Order {
+#[derive(Debug)]
+pub(super) enum Order {
     Change(Box<HistoryChange>),
     /// Write what came before, and end.
     Stop,
@@ -74,23 +82,18 @@ impl Writer {
     /// # Errors
     /// If there can be no more threads.
     pub(super) fn start(realm: &str, place: Place, file: File, storage: &Storage) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            counters: Counters::default(),
-            bytes: AtomicUsize::new(0),
-            stopping: AtomicBool::new(false),
-        });
-        let (queue, orders) = bounded(storage.max_buffer + QUEUE);
-        let (bell, rung) = bounded(1);
+        let (mut writer, orders, rung) = Self::queue(storage.max_buffer);
         let writing = Writing {
             realm: realm.to_owned(),
             place,
             file: Some(file),
             orders,
             rung,
-            shared: Arc::clone(&shared),
+            shared: Arc::clone(&writer.shared),
             max_buffer: storage.max_buffer,
             flush: storage.buffer_flush,
             batch: Vec::new(),
+            batch_bytes: 0,
             stop: false,
             dropped: Report::default(),
             failing: Report::default(),
@@ -98,27 +101,42 @@ impl Writer {
         let thread = thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writing.run())?;
-        Ok(Self {
+        writer.thread = Mutex::new(Some(thread));
+        Ok(writer)
+    }
+
+    /// The way to a thread that is not there yet; and its ends: what comes, and the bell.
+    pub(super) fn queue(max_buffer: usize) -> (Self, Receiver<Order>, Receiver<()>) {
+        let (queue, orders) = bounded(max_buffer + QUEUE);
+        let (bell, rung) = bounded(1);
+        let writer = Self {
             queue,
             bell,
-            shared,
-            max_buffer: storage.max_buffer,
-            thread: Mutex::new(Some(thread)),
-        })
+            shared: Arc::default(),
+            max_buffer,
+            thread: Mutex::default(),
+        };
+        (writer, orders, rung)
     }
 
     /// Takes a change, or drops and counts it. Never waits.
     pub(super) fn store(&self, change: Box<HistoryChange>) {
         let (bytes, events) = (change.bytes, u64::from(change.added.is_some()));
-        let fits = self.shared.bytes.fetch_add(bytes, Relaxed) < QUEUE_BYTES;
-        if !fits || self.queue.try_send(Order::Change(change)).is_err() {
+        let waiting = self.shared.bytes.fetch_add(bytes, Relaxed);
+        if waiting >= QUEUE_BYTES || self.queue.try_send(Order::Change(change)).is_err() {
             self.shared.bytes.fetch_sub(bytes, Relaxed);
             self.shared.counters.dropped.fetch_add(events, Relaxed);
         }
-        if self.queue.len() >= self.max_buffer {
+        if self.queue.len() >= self.max_buffer || waiting >= BATCH_BYTES {
             // If it rings already, that is enough.
             let _ = self.bell.try_send(());
         }
+    }
+
+    /// Has the thread write everything as soon as it can from here on.
+    pub(super) fn hurry(&self) {
+        self.shared.hurrying.store(true, Relaxed);
+        let _ = self.bell.try_send(());
     }
 
     /// Has the thread write what was taken so far, if it can, and end.
@@ -163,6 +181,7 @@ struct Writing {
     max_buffer: usize,
     flush: Duration,
     batch: Vec<HistoryChange>,
+    batch_bytes: usize,
     stop: bool,
     dropped: Report,
     failing: Report,
@@ -178,7 +197,7 @@ impl Writing {
                 // Early, if the batch is full or all is over.
                 let _ = self.rung.recv_timeout(self.flush);
             }
-            while self.batch.len() < self.max_buffer
+            while !self.is_full()
                 && !self.stop
                 && let Ok(order) = self.orders.try_recv()
             {
@@ -193,13 +212,22 @@ impl Writing {
 
     fn take(&mut self, order: Order) {
         match order {
-            Order::Change(change) => self.batch.push(*change),
+            Order::Change(change) => {
+                self.batch_bytes += change.bytes;
+                self.batch.push(*change);
+            }
             Order::Stop => self.stop = true,
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.batch.len() >= self.max_buffer || self.batch_bytes >= BATCH_BYTES
+    }
+
     fn is_due(&self) -> bool {
-        self.stop || self.batch.len() + self.orders.len() >= self.max_buffer || self.is_stopping()
+        let is_enough = self.batch.len() + self.orders.len() >= self.max_buffer
+            || self.shared.bytes.load(Relaxed) >= BATCH_BYTES;
+        self.stop || is_enough || self.shared.hurrying.load(Relaxed) || self.is_stopping()
     }
 
     fn is_stopping(&self) -> bool {
@@ -221,7 +249,8 @@ impl Writing {
             let _ = self.rung.recv_timeout(RETRY);
         }
         self.failing = Report::default();
-        let bytes = self.batch.drain(..).map(|change| change.bytes).sum();
+        self.batch.clear();
+        let bytes = std::mem::take(&mut self.batch_bytes);
         self.shared.bytes.fetch_sub(bytes, Relaxed);
         self.report_dropped();
         true

@@ -1,9 +1,11 @@
 //! Records and files: what is written comes back, and what is damaged is named.
 
+mod writing;
+
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,9 +24,8 @@ use proptest::option::of;
 use proptest::prelude::*;
 use redb::{Database, TableDefinition};
 
-use super::file::Place;
+use super::file::{Place, Unusable};
 use super::record::{Unreadable, decode, encode, seal};
-use super::writer::Writer;
 use crate::config::Storage;
 
 const REALM: RealmId = RealmId(3);
@@ -357,9 +358,23 @@ fn a_store_that_cannot_be_used_says_why_and_what_to_do() {
     says(&["its format is version 2, this program has version 1"]);
     about("other", 1);
     says(&["the database of another program", "\"path\""]);
+    for (kind, remedy) in [
+        (
+            io::ErrorKind::PermissionDenied,
+            "let the user that runs crosspoint",
+        ),
+        (io::ErrorKind::StorageFull, "make room"),
+        (io::ErrorKind::NotFound, "\"path\""),
+    ] {
+        let error = Unusable::from(io::Error::from(kind));
+        assert!(error.to_string().contains(remedy), "{error}");
+    }
     let below_a_file = Place::new(&storage(place.path()), &[]);
     let error = below_a_file.open().expect_err("no directory");
-    assert!(error.to_string().contains("Not a directory"), "{error}");
+    assert!(
+        error.to_string().contains("Not a directory") && error.to_string().contains("another \"path\""),
+        "{error}"
+    );
 }
 
 #[test]
@@ -378,60 +393,4 @@ fn what_is_only_read_can_be_read_by_many() {
         let past = place.read_only(REALM).expect("read");
         assert_eq!((past[0].len(), past[1].len(), past[1][0].number), (0, 1, 5));
     }
-}
-
-/// Starts a thread that writes a new place.
-fn writer(place: Place, storage: &Storage) -> Writer {
-    let file = place.open().expect("opened");
-    place.begin(&file, REALM).expect("read");
-    Writer::start("realm1", place, file, storage).expect("a thread")
-}
-
-#[test]
-fn everything_that_was_taken_is_written_at_the_end() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let storage = storage(directory.path());
-    let writer = writer(place(directory.path()), &storage);
-    for number in 0..2500 {
-        writer.store(Box::new(change(0, number, number.saturating_sub(1))));
-    }
-    writer.stop();
-    writer.join();
-    let counters = writer.counters();
-    assert_eq!(
-        (counters.stored.load(Relaxed), counters.dropped.load(Relaxed)),
-        (2500, 0)
-    );
-    // Full batches do not wait for the time to be over.
-    assert!(counters.batches.load(Relaxed) >= 3);
-    writer.store(Box::new(change(0, 9999, 0)));
-    assert_eq!(counters.dropped.load(Relaxed), 1);
-    assert_eq!(
-        numbers(&place(directory.path())),
-        Ok(vec![vec![2498, 2499], vec![]])
-    );
-}
-
-#[test]
-fn what_waits_is_bounded_in_number_and_bytes() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let storage = storage(directory.path());
-    let writer = writer(place(directory.path()), &storage);
-    // The first batch waits for an hour, so that nothing gets less.
-    let large = |number| HistoryChange {
-        bytes: 40 << 20,
-        ..change(0, number, 0)
-    };
-    for number in 0..5 {
-        writer.store(Box::new(large(number)));
-    }
-    let counters = writer.counters();
-    assert_eq!(counters.dropped.load(Relaxed), 3);
-    writer.stop();
-    writer.join();
-    assert_eq!(
-        (counters.stored.load(Relaxed), counters.dropped.load(Relaxed)),
-        (2, 3)
-    );
-    assert_eq!(numbers(&place(directory.path())), Ok(vec![vec![0, 1], vec![]]));
 }
