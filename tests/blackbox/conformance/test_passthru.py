@@ -3,7 +3,7 @@
 import pytest
 from harness import messages as m
 from harness.peers import Peers
-from harness.serializers import ALL, JSON, Serializer
+from harness.serializers import ALL, BJDATA, JSON, UBJSON12, Serializer
 from harness.session import ANY, Session
 
 NOT_SUPPORTED = "wamp.error.feature_not_supported"
@@ -127,8 +127,8 @@ def test_PT_009_caller_gets_what_it_did_not_announce(wamp: Peers) -> None:
     wamp.fence(callee, caller)
 
 
-@pytest.mark.parametrize("transport", ["websocket", "rawsocket"])
-@pytest.mark.parametrize("sender", ALL, ids=lambda serializer: f"from_{serializer.name}")
+@pytest.mark.parametrize("transport", ["websocket", "rawsocket", "longpoll"])
+@pytest.mark.parametrize("sender", [*ALL, BJDATA, UBJSON12], ids=lambda serializer: f"from_{serializer.name}")
 def test_PT_010_octets_between_serializers(wamp_of, transport: str, sender: Serializer) -> None:
     """Octets stay what they are from one serializer to each other one, in events, calls, results and errors."""
     wamp = wamp_of(transport)

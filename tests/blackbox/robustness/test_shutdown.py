@@ -10,7 +10,7 @@ from harness import config
 from harness import messages as m
 from harness.peers import Peers
 from harness.router import STOP_SECONDS, Router
-from harness.serializers import ALL, CBOR
+from harness.serializers import ALL, BJDATA, CBOR, FLATBUFFERS
 from harness.session import ANY, Session
 from harness.wire import Address
 
@@ -45,7 +45,8 @@ def peers(router: Router) -> Iterator[Callable[[str], Peers]]:
 def join_everywhere(peers: Callable[[str], Peers], each: int = 2) -> list[Session]:
     """Sessions over each transport with each serializer."""
     makers = [peers("websocket"), peers("rawsocket"), peers("longpoll")]
-    return [maker.join(serializer=serializer) for maker in makers for serializer in ALL for _ in range(each)]
+    serializers = (*ALL, BJDATA, FLATBUFFERS)
+    return [maker.join(serializer=serializer) for maker in makers for serializer in serializers for _ in range(each)]
 
 
 def ended_well(router: Router) -> None:
