@@ -67,6 +67,8 @@ pub(super) struct Invoked {
     pub(super) registration: Key,
     /// The step in which the registration was granted.
     pub(super) granted: u64,
+    /// Whether it surely has a place by that registration, and not by an earlier one of the same callee.
+    pub(super) is_counted: bool,
     pub(super) request: RequestId,
     pub(super) details: InvocationDetails,
     pub(super) wants_progress: bool,

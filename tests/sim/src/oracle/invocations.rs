@@ -15,8 +15,8 @@ use crate::broken::{Check, ensure, found};
 use crate::uris::Key;
 use crate::workload::token_of;
 
-/// Whether a callee had its registration already when a call began. Older calls may have been sent to an earlier one
-/// of the same callee, where they took their place, and arrive when this one is in force.
+/// Whether a callee had its registration already when a call began. Where callees have left, older calls may have been
+/// sent to an earlier registration of the same callee, where they took their place, and arrive when this one is in force.
 fn began_under(call: &Call, place: usize, granted: u64) -> bool {
     let mut candidates = call.candidates.iter();
     candidates.any(|candidate| (candidate.callee, candidate.granted) == (place, granted))
@@ -66,8 +66,9 @@ impl Oracle {
             "session {id} gets {invocation:?}"
         );
         let granted = registration.granted;
+        let is_counted = began_under(call, place, granted) || self.procedures[&registration.key].keeps_all();
         // A call that has ended while it was on its way has left its place to another.
-        if call.is_open && began_under(call, place, granted) {
+        if call.is_open && is_counted {
             self.check_concurrency(place, granted)?;
         }
         let expected = self.details(call, place, &registration.key);
@@ -80,7 +81,7 @@ impl Oracle {
         self.check_precedence(call, &registration.key)?;
         self.check_queue_order(token, &registration.key)?;
         self.check_call_order(token, place)?;
-        self.begin_invocation(token, (place, granted), invocation);
+        self.begin_invocation(token, (place, granted, is_counted), invocation);
         Ok(())
     }
 
@@ -92,8 +93,9 @@ impl Oracle {
         let open = self.open_calls.iter().map(|token| &self.calls[token]);
         let is_counted = |call: &&Call| {
             let invoked = call.invoked.as_ref();
-            invoked.is_some_and(|invoked| (invoked.callee, invoked.granted) == (place, granted))
-                && began_under(call, place, granted)
+            invoked.is_some_and(|invoked| {
+                (invoked.callee, invoked.granted) == (place, granted) && invoked.is_counted
+            })
         };
         let busy = open.filter(is_counted).count() as u64;
         ensure!(
@@ -169,7 +171,12 @@ impl Oracle {
         Ok(())
     }
 
-    fn begin_invocation(&mut self, token: u64, (callee, granted): (usize, u64), invocation: &Invocation) {
+    fn begin_invocation(
+        &mut self,
+        token: u64,
+        (callee, granted, is_counted): (usize, u64, bool),
+        invocation: &Invocation,
+    ) {
         let key = self.sessions[callee].registrations[&invocation.registration]
             .key
             .clone();
@@ -178,6 +185,7 @@ impl Oracle {
             call.invoked = Some(Invoked {
                 callee,
                 granted,
+                is_counted,
                 registration: key,
                 request: invocation.request,
                 details: invocation.details.clone(),

@@ -40,7 +40,12 @@ pub(super) struct Candidate {
 impl Procedure {
     /// Whether nobody has come or gone since all was quiet, so that all shards know the same of it.
     pub(super) fn is_settled(&self) -> bool {
-        self.asked == 0 && !self.has_lost
+        self.asked == 0 && self.keeps_all()
+    }
+
+    /// Whether no callee has left since all was quiet.
+    pub(super) fn keeps_all(&self) -> bool {
+        !self.has_lost
     }
 
     /// All is quiet.
