@@ -58,6 +58,7 @@ impl Mail {
         }
         match (self.fault, &message) {
             (Some(Fault::LosePublications), PeerMessage::Publication(_))
+            | (Some(Fault::LoseRecords), PeerMessage::Record(_))
             | (Some(Fault::LoseReplies), PeerMessage::Reply(_))
             | (Some(Fault::LoseCancels), PeerMessage::Cancel { .. })
                 if self.rng.u32(..4) == 0 =>

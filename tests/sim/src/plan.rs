@@ -6,7 +6,7 @@ use std::time::Duration;
 use ahash::RandomState;
 use crosspoint_codec::PayloadValues;
 use crosspoint_core::authorize::{Allow, Disclose, Permission, Role};
-use crosspoint_core::config::{Access, Anonymous, CallQueue, Limits, RealmConfig, RouterConfig};
+use crosspoint_core::config::{Access, Anonymous, CallQueue, History, Limits, RealmConfig, RouterConfig};
 use crosspoint_core::options::MatchPolicy;
 use fastrand::Rng;
 
@@ -32,6 +32,8 @@ pub enum Fault {
     LosePublications,
     /// Some publications between shards arrive twice.
     RepeatPublications,
+    /// Some publications do not arrive in histories of other shards.
+    LoseRecords,
     /// Some replies between shards are lost.
     LoseReplies,
     /// Some cancellations between shards are lost.
@@ -58,6 +60,8 @@ pub(crate) struct Pace {
 pub(crate) struct Plan {
     pub(crate) shards: u16,
     pub(crate) config: Arc<RouterConfig>,
+    /// Whether any realm keeps past events.
+    pub(crate) has_histories: bool,
     /// Ways in, one of which each connection takes.
     pub(crate) accesses: Vec<Arc<Access>>,
     pub(crate) clients: usize,
@@ -88,14 +92,17 @@ impl Plan {
     pub(crate) fn new(rng: &mut Rng, options: Options) -> Self {
         let drawn = [1, 2, 2, 3, 3, 8][rng.usize(..6)];
         let acts = rng.u32(100..2000);
+        let uris = Uris::draw(rng);
+        let config = config(rng, &uris);
         Self {
             shards: options.shards.unwrap_or(drawn),
-            config: Arc::new(config(rng)),
+            has_histories: config.realms.iter().any(|realm| !realm.histories.is_empty()),
+            config: Arc::new(config),
             accesses: accesses(),
             clients: rng.usize(2..=14),
             acts,
             quiet_every: rng.u32(20..300),
-            uris: Uris::draw(rng),
+            uris,
             pace: pace(rng),
             turnover: [3, 10, 40][rng.usize(..3)],
             slow_mailboxes: [0, 10, 50][rng.usize(..3)],
@@ -121,7 +128,7 @@ fn pace(rng: &mut Rng) -> Pace {
     }
 }
 
-fn config(rng: &mut Rng) -> RouterConfig {
+fn config(rng: &mut Rng, uris: &Uris) -> RouterConfig {
     let tight = rng.u32(..4) == 0;
     let mut limit = |most: usize| {
         if tight { rng.usize(1..most) } else { 100_000 }
@@ -143,6 +150,7 @@ fn config(rng: &mut Rng) -> RouterConfig {
     let mut realms: Vec<RealmConfig> = REALMS.iter().map(|name| realm(name, strict, disclose)).collect();
     for realm in &mut realms {
         realm.calls.queues.extend(queue.clone());
+        realm.histories = histories(rng, uris);
     }
     let key = [rng.u64(..), rng.u64(..)];
     RouterConfig {
@@ -151,6 +159,29 @@ fn config(rng: &mut Rng) -> RouterConfig {
         id_bits: [53, 6, 5, 4, 3, 1][rng.usize(..6)],
         ..RouterConfig::new(realms, key, &PayloadValues)
     }
+}
+
+/// In one of three realms none, else a few, as small as makes them overflow.
+fn histories(rng: &mut Rng, uris: &Uris) -> Vec<History> {
+    let mut histories: Vec<History> = Vec::new();
+    for _ in 0..[0, 2, 5][rng.usize(..3)] {
+        let (match_policy, uri) = match rng.u32(..3) {
+            0 => uris.pattern(rng),
+            _ => (MatchPolicy::Exact, uris.valid(rng)),
+        };
+        let is_there = |held: &History| (held.match_policy, &*held.uri) == (match_policy, uri);
+        if !histories.iter().any(is_there) {
+            histories.push(History {
+                uri: uri.to_owned(),
+                match_policy,
+                events: rng.usize(1..9),
+                bytes: 1 << 20,
+                max_age: None,
+                durable: false,
+            });
+        }
+    }
+    histories
 }
 
 fn realm(name: &str, strict_request_ids: bool, allow_disclose: bool) -> RealmConfig {

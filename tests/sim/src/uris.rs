@@ -53,7 +53,14 @@ impl Uris {
     pub(crate) fn key(&self, rng: &mut Rng) -> (MatchPolicy, &'static str) {
         if rng.u32(..100) >= self.patterns {
             (MatchPolicy::Exact, self.concrete(rng))
-        } else if rng.bool() {
+        } else {
+            self.pattern(rng)
+        }
+    }
+
+    /// A prefix or a wildcard.
+    pub(crate) fn pattern(&self, rng: &mut Rng) -> (MatchPolicy, &'static str) {
+        if rng.bool() {
             (MatchPolicy::Prefix, PREFIXES[rng.usize(..self.prefixes)])
         } else {
             (MatchPolicy::Wildcard, WILDCARDS[rng.usize(..self.wildcards)])

@@ -47,6 +47,12 @@ fn repeated_publications_are_noticed() {
 }
 
 #[test]
+fn publications_that_no_history_has_are_noticed() {
+    let invariant = notice(Fault::LoseRecords);
+    assert!(invariant.contains("history"), "{invariant}");
+}
+
+#[test]
 fn lost_replies_are_noticed() {
     notice(Fault::LoseReplies);
 }

@@ -11,7 +11,7 @@ const SEEDS: u64 = 300;
 const ONCE_FAILED: [u64; 2] = [3_723, 37_115];
 
 /// What a run of some hundred seeds must have met, or it proves less than it seems to.
-const MUST_OCCUR: [&str; 22] = [
+const MUST_OCCUR: [&str; 24] = [
     "calls bounced",
     "calls cancelled",
     "calls held on their own shard",
@@ -20,6 +20,8 @@ const MUST_OCCUR: [&str; 22] = [
     "errors of callees",
     "events",
     "events of testaments",
+    "histories read",
+    "histories read when all was quiet",
     "interrupts",
     "invocations",
     "kills",

@@ -107,7 +107,7 @@ impl Oracle {
             Some(uri::INVALID_URI)
         } else if asks && !self.allows_disclosure() {
             Some(uri::DISCLOSE_ME_DISALLOWED)
-        } else if state.calls.len() + state.kills() >= self.config.limits.pending_calls {
+        } else if state.calls.len() + state.asking() >= self.config.limits.pending_calls {
             Some(uri::LIMIT_EXCEEDED)
         } else {
             None
@@ -258,7 +258,7 @@ impl Oracle {
     }
 
     pub(super) fn result(&mut self, session: usize, result: &CallResult) -> Check {
-        if self.meta_answer(session, result.request, None)? {
+        if self.meta_answer(session, result.request, Ok(&result.payload))? {
             return Ok(());
         }
         let token = self.answered_call(session, result.request)?;
@@ -290,7 +290,7 @@ impl Oracle {
     }
 
     pub(super) fn call_error(&mut self, session: usize, error: &Error) -> Check {
-        if self.meta_answer(session, error.request, Some(&*error.error))? {
+        if self.meta_answer(session, error.request, Err(&error.error))? {
             return Ok(());
         }
         let token = self.answered_call(session, error.request)?;

@@ -27,8 +27,8 @@ pub(super) struct Publication {
     pub(super) receivers: Option<Box<Receivers>>,
     to_publisher: bool,
     is_disclosed: bool,
-    is_refused: bool,
-    is_testament: bool,
+    pub(super) is_refused: bool,
+    pub(super) is_testament: bool,
     payload: Payload,
     id: Option<PublicationId>,
     pub(super) retain: Option<Retain>,
@@ -37,11 +37,11 @@ pub(super) struct Publication {
 }
 
 impl Publication {
-    /// Whether a session may get it.
-    pub(super) fn is_for(&self, place: usize, session: &Session) -> bool {
+    /// Whether its lists let a session have it.
+    pub(super) fn admits(&self, session: &Session) -> bool {
         let has =
             |list: &Option<Vec<ByteString>>, name: &ByteString| list.as_ref().map(|list| list.contains(name));
-        let lists = self.receivers.as_deref().is_none_or(|lists| {
+        self.receivers.as_deref().is_none_or(|lists| {
             let eligible = lists.eligible.as_ref().map(|ids| ids.contains(&session.id));
             let exclude = lists.exclude.as_ref().map(|ids| ids.contains(&session.id));
             eligible != Some(false)
@@ -50,8 +50,12 @@ impl Publication {
                 && exclude != Some(true)
                 && has(&lists.exclude_authid, &session.authid) != Some(true)
                 && has(&lists.exclude_authrole, &session.authrole) != Some(true)
-        });
-        lists
+        })
+    }
+
+    /// Whether a session may get it.
+    pub(super) fn is_for(&self, place: usize, session: &Session) -> bool {
+        self.admits(session)
             && !self.is_refused
             && session.realm == self.realm
             && (place != self.publisher || self.to_publisher)
@@ -129,6 +133,7 @@ impl Oracle {
 
     /// A publication is made: all that are subscribed must get it, but for those who have it already.
     pub(super) fn expect(&mut self, token: u64) {
+        self.remember(token);
         let Some(publication) = self.publications.get(&token) else {
             return;
         };
@@ -157,7 +162,7 @@ impl Oracle {
         Ok(())
     }
 
-    fn publication_has_id(&mut self, token: u64, id: PublicationId) -> Check {
+    pub(super) fn publication_has_id(&mut self, token: u64, id: PublicationId) -> Check {
         let publication = found!(
             self.publications.get_mut(&token),
             "events are what somebody published",
@@ -201,6 +206,7 @@ impl Oracle {
             return Ok(());
         };
         self.check_subscription_id(&key, id)?;
+        self.history_has_id(&key, id)?;
         let ask = retained.map(Ask::new);
         let state = &mut self.sessions[session];
         if let Some(held) = state.subscriptions.get_mut(&id) {

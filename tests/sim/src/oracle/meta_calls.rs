@@ -1,32 +1,38 @@
-//! Meta procedures that change something: kills, and testaments.
+//! Meta procedures: kills, testaments, and past events.
 
 use crosspoint_codec::PayloadValues;
 use crosspoint_core::arguments::Values;
 use crosspoint_core::error_uri as uri;
 use crosspoint_core::ids::{RequestId, SessionId};
 use crosspoint_core::message::Call;
+use crosspoint_core::payload::Payload;
 use crosspoint_core::value::Value;
 
 use super::Oracle;
+use super::history::Recall;
 use crate::broken::{Check, ensure};
-use crate::workload::{ADD_TESTAMENT, KILL};
+use crate::workload::{ADD_TESTAMENT, GET_EVENTS, KILL};
 
 /// A call of a meta procedure that waits for its answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum MetaCall {
     Kill(SessionId),
     AddTestament(u64),
+    Recall(Box<Recall>),
 }
 
 impl Oracle {
     /// Takes a CALL that is one of these. Whether it is.
     pub(super) fn meta_call(&mut self, session: usize, call: &Call) -> bool {
-        let list = match &*call.procedure {
-            KILL | ADD_TESTAMENT => PayloadValues.read(&call.payload),
+        let arguments = match &*call.procedure {
+            KILL | ADD_TESTAMENT | GET_EVENTS => PayloadValues.read(&call.payload),
             _ => return false,
         };
-        let list = list.map(|arguments| arguments.list).unwrap_or_default();
-        let meta_call = match &list[..] {
+        let arguments = arguments.unwrap_or_default();
+        let meta_call = match &arguments.list[..] {
+            list if call.procedure == GET_EVENTS => {
+                MetaCall::Recall(Box::new(self.recall(list, &arguments.dict)))
+            }
             [victim] => {
                 let victim = SessionId(victim.as_u64().unwrap_or_default());
                 self.condemned.insert(victim);
@@ -44,17 +50,22 @@ impl Oracle {
         true
     }
 
-    /// RESULT (without `error`) or ERROR of a call. Whether it was one of these.
+    /// RESULT or ERROR of a call. Whether it was one of these.
     pub(super) fn meta_answer(
         &mut self,
         session: usize,
         request: RequestId,
-        error: Option<&str>,
+        answer: Result<&Payload, &str>,
     ) -> Result<bool, crate::broken::Broken> {
         let Some(call) = self.sessions[session].meta_calls.remove(&request) else {
             return Ok(false);
         };
+        let error = answer.err();
         match call {
+            MetaCall::Recall(recall) => match answer {
+                Ok(payload) => self.recalled(session, &recall, payload)?,
+                Err(error) => self.recall_refused(session, &recall, error)?,
+            },
             MetaCall::Kill(victim) => self.killed(session, victim, error)?,
             MetaCall::AddTestament(token) => {
                 if let Some(error) = error {

@@ -10,6 +10,7 @@
 mod calls;
 mod connections;
 mod events;
+mod history;
 mod invocations;
 mod meta;
 mod meta_calls;
@@ -36,6 +37,7 @@ use crosspoint_core::time::Time;
 use self::calls::Call;
 use self::connections::Connection;
 use self::events::Publication;
+use self::history::History;
 use self::procedures::Procedure;
 use self::queues::Waiter;
 use self::session::Session;
@@ -60,6 +62,7 @@ pub(crate) struct Oracle {
     publication_ids: BTreeMap<PublicationId, u64>,
     /// Publications to be retained, by realm and topic.
     retained: BTreeMap<(usize, ByteString), Vec<u64>>,
+    histories: Vec<History>,
     /// Quiet moments so far.
     epoch: u64,
     /// The last publication that each subscriber got of each publisher.
@@ -105,6 +108,7 @@ struct ThisStep {
 impl Oracle {
     pub(crate) fn new(config: Arc<RouterConfig>, shards: u16) -> Self {
         Self {
+            histories: history::histories(&config),
             config,
             now: Time::default(),
             step: 0,

@@ -95,6 +95,7 @@ impl Oracle {
         let calls = &self.calls;
         self.parts.retain(|_, (call, _)| calls.contains_key(call));
         self.forget_waiters();
+        self.forget_past();
         for session in self.sessions.iter_mut().filter(|session| session.is_alive) {
             session.events.clear();
         }

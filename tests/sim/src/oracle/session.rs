@@ -138,10 +138,10 @@ impl Session {
         self.authrole == ROLES[1]
     }
 
-    /// Kills that wait for the victim's shard.
-    pub(super) fn kills(&self) -> usize {
-        let is_kill = |call: &&MetaCall| matches!(call, MetaCall::Kill(_));
-        self.meta_calls.values().filter(is_kill).count()
+    /// Calls of meta procedures that wait for other shards.
+    pub(super) fn asking(&self) -> usize {
+        let asks = |call: &&MetaCall| matches!(call, MetaCall::Kill(_) | MetaCall::Recall(_));
+        self.meta_calls.values().filter(asks).count()
     }
 
     /// Requests of one kind that wait.

@@ -7,7 +7,7 @@ mod session;
 mod trouble;
 
 use bytes::Bytes;
-use crosspoint_core::ids::{RequestId, SessionId};
+use crosspoint_core::ids::{RequestId, SessionId, SubscriptionId};
 use crosspoint_core::message::Message;
 use crosspoint_core::payload::{Format, Payload};
 use fastrand::Rng;
@@ -15,7 +15,7 @@ use fastrand::Rng;
 use crate::client::{Link, Persona, Stage};
 use crate::plan::Plan;
 
-pub(crate) use self::meta::{ADD_TESTAMENT, KILL};
+pub(crate) use self::meta::{ADD_TESTAMENT, GET_EVENTS, KILL, get_events_of};
 pub(crate) use self::rpc::call_with;
 
 /// What a client does next.
@@ -42,13 +42,21 @@ pub(crate) struct Context<'a> {
     pub(crate) last_token: &'a mut u64,
     /// Session ids that were given out, live or not.
     pub(crate) sessions: &'a [SessionId],
+    /// Likewise, of subscriptions.
+    pub(crate) subscriptions: &'a [SubscriptionId],
 }
 
 impl Context<'_> {
     fn payload(&mut self) -> Payload {
         *self.last_token += 1;
+        // Past events come with arguments that the router reads.
+        let formats = if self.plan.has_histories {
+            &[Format::Json][..]
+        } else {
+            &Format::OF_PAYLOADS
+        };
         Payload {
-            format: Format::OF_PAYLOADS[self.rng.usize(..Format::OF_PAYLOADS.len())],
+            format: formats[self.rng.usize(..formats.len())],
             args: Bytes::from(format!("[{}]", self.last_token)),
             kwargs: Bytes::new(),
         }
@@ -118,6 +126,9 @@ fn in_session(link: &mut Link, context: &mut Context<'_>) -> Act {
     }
     if context.one_in(60) {
         return Act::send(meta::call(link, context));
+    }
+    if context.plan.has_histories && context.one_in(25) {
+        return Act::send(meta::get_events(link, context));
     }
     let choice = match context.rng.u32(..100) {
         0..12 => Some(pubsub::subscribe(link, context)),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crosspoint_core::effect::Effects;
-use crosspoint_core::ids::{ConnKey, SessionId, ShardId};
+use crosspoint_core::ids::{ConnKey, SessionId, ShardId, SubscriptionId};
 use crosspoint_core::router::Router;
 use crosspoint_core::time::Time;
 use fastrand::Rng;
@@ -34,6 +34,7 @@ pub(crate) struct World {
     owners: BTreeMap<(ShardId, ConnKey), usize>,
     connections: usize,
     sessions: Vec<SessionId>,
+    subscriptions: Vec<SubscriptionId>,
     last_token: u64,
     steps: u64,
     is_shutting_down: bool,
@@ -73,6 +74,7 @@ impl World {
             owners: BTreeMap::new(),
             connections: 0,
             sessions: Vec::new(),
+            subscriptions: Vec::new(),
             last_token: 0,
             steps: 0,
             is_shutting_down: false,

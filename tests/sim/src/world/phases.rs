@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crosspoint_core::ids::ShardId;
+use crosspoint_core::message::Message;
 use crosspoint_core::options::CallOptions;
 
 use super::World;
 use super::steps::any;
 use crate::broken::{Broken, Check};
-use crate::client::{Stage, Upward};
+use crate::client::{Link, Stage, Upward};
 use crate::workload::{self, Context};
 
 /// Steps after which a world that ought to come to rest is taken to be stuck.
@@ -24,10 +25,12 @@ impl World {
             if self.rng.u32(..self.plan.quiet_every) == 0 {
                 self.settle()?;
                 self.probe()?;
+                self.recall()?;
             }
         }
         self.settle()?;
         self.probe()?;
+        self.recall()?;
         self.wind_down()
     }
 
@@ -154,21 +157,46 @@ impl World {
             let Some(client) = self.any_caller(Some(realm)) else {
                 return Ok(());
             };
-            let Some(link) = &mut self.links[client] else {
-                return Ok(());
-            };
-            let mut context = Context {
-                plan: &self.plan,
-                rng: &mut self.rng,
-                last_token: &mut self.last_token,
-                sessions: &self.sessions,
-            };
-            let call = workload::call_with(link, &mut context, procedure, CallOptions::default());
-            link.up.push_back(Upward::Message(Box::new(call)));
+            self.send_as(client, |link, context| {
+                workload::call_with(link, context, procedure, CallOptions::default())
+            });
             self.drain()?;
             self.oracle.probed(&mut probe, self.last_token)?;
         }
         Ok(())
+    }
+
+    /// Asks for some of the past events of a realm while nothing else goes on.
+    fn recall(&mut self) -> Check {
+        let Some(client) = self.any_caller(None) else {
+            return Ok(());
+        };
+        let known = self
+            .realm_of(client)
+            .map(|realm| self.oracle.known_histories(realm))
+            .unwrap_or_default();
+        if known.is_empty() {
+            return Ok(());
+        }
+        let id = known[self.rng.usize(..known.len())];
+        self.send_as(client, |link, context| workload::get_events_of(link, context, id));
+        self.drain()
+    }
+
+    /// A client sends what `make` makes.
+    fn send_as(&mut self, client: usize, make: impl FnOnce(&mut Link, &mut Context<'_>) -> Message) {
+        let Some(link) = &mut self.links[client] else {
+            return;
+        };
+        let mut context = Context {
+            plan: &self.plan,
+            rng: &mut self.rng,
+            last_token: &mut self.last_token,
+            sessions: &self.sessions,
+            subscriptions: &self.subscriptions,
+        };
+        let message = make(link, &mut context);
+        link.up.push_back(Upward::Message(Box::new(message)));
     }
 
     /// A client that is in a session and knows it, and may call.

@@ -26,6 +26,7 @@ impl World {
             rng: &mut self.rng,
             last_token: &mut self.last_token,
             sessions: &self.sessions,
+            subscriptions: &self.subscriptions,
         };
         match workload::act(link, &mut context) {
             Act::Send(message) => link.up.push_back(Upward::Message(message)),
@@ -185,8 +186,10 @@ impl World {
             "shard {shard}, {to:?}: {message:?}"
         );
         self.oracle.sent(link.number, &message)?;
-        if let Message::Welcome(welcome) = &*message {
-            self.sessions.push(welcome.session);
+        match &*message {
+            Message::Welcome(welcome) => self.sessions.push(welcome.session),
+            Message::Subscribed(subscribed) => self.subscriptions.push(subscribed.subscription),
+            _ => {}
         }
         link.down.push_back(Downward::Message(message));
         Ok(())
