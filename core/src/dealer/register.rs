@@ -251,7 +251,8 @@ impl Router {
         self.post_unregister(key, (unregister.registration, callee), Some(token), fx);
     }
 
-    /// Asks the owner of a key to take a callee out.
+    /// Asks the owner of a key to take a callee out. Its places are nobody's from now on: no call that waits is sent here
+    /// only to come back.
     fn post_unregister(
         &mut self,
         key: Key,
@@ -259,6 +260,14 @@ impl Router {
         token: Option<Token>,
         fx: &mut Effects,
     ) {
+        let procedures = &self.realm(key.realm).dealer.procedures;
+        let held = procedures.get(key.policy, &key.uri);
+        let callees = held.filter(|held| held.registration == registration);
+        let mut callees = callees.into_iter().flat_map(|held| &held.callees);
+        let gone = callees.find(|held| held.session == callee);
+        if let Some(load) = gone.and_then(|callee| callee.load.as_ref()) {
+            load.close();
+        }
         let owner = self.owner_of(&key);
         let message = PeerMessage::Unregister {
             key,

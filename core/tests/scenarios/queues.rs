@@ -190,22 +190,41 @@ fn nobody_overtakes_calls_that_wait_while_a_callee_is_announced() {
 
 #[test]
 fn a_call_that_comes_back_goes_before_those_that_wait() {
-    // Whose owner does not know yet that the callee is gone when the calls are made.
-    let procedure = owned_by(0);
     let mut mesh = queued(2);
     let (caller, gone, callee) = (join(&mut mesh, 0), join(&mut mesh, 1), join(&mut mesh, 0));
-    let registration = mesh.register(gone, limited_to(procedure, InvokePolicy::First, 1));
-    mesh.register(callee, limited_to(procedure, InvokePolicy::First, 1));
-    mesh.tell(gone, unregister(2, registration));
+    let registration = mesh.register(gone, limited(InvokePolicy::First, 1));
+    mesh.register(callee, limited(InvokePolicy::First, 1));
     for (request, args) in [(1, "first"), (2, "second"), (3, "third")] {
-        mesh.tell(caller, call(request, procedure, args));
+        mesh.tell(caller, call(request, "com.sum", args));
     }
+    // While the first is on its way to it.
+    mesh.tell(gone, unregister(2, registration));
     mesh.settle();
     for (invocation, args) in [(1, "second"), (2, "first"), (3, "third")] {
         assert_eq!(mesh.heard(callee), [format!("INVOCATION {invocation} {args}")]);
         mesh.say(callee, result(invocation, ""));
     }
     assert_eq!(mesh.heard(caller), ["RESULT 2", "RESULT 1", "RESULT 3"]);
+}
+
+#[test]
+fn a_callee_that_leaves_keeps_no_place_for_those_that_wait() {
+    with_queues(|mut mesh| {
+        let [leaving, callee, caller] = [(); 3].map(|()| mesh.join());
+        for callee in [leaving, callee] {
+            mesh.register(callee, limited(InvokePolicy::First, 1));
+        }
+        // Its own call ends before the owner knows that it is gone.
+        mesh.say(leaving, call(2, "com.sum", "of itself"));
+        mesh.say(leaving, call(3, "com.sum", "x"));
+        mesh.say(caller, call(1, "com.sum", "first"));
+        mesh.say(caller, call(2, "com.sum", "second"));
+        mesh.lose(leaving);
+        assert_eq!(
+            mesh.heard(callee),
+            ["INVOCATION 1 x", "INTERRUPT 1 killnowait", "INVOCATION 2 first"]
+        );
+    });
 }
 
 #[test]
