@@ -196,6 +196,7 @@ impl Oracle {
             });
         }
         self.sessions[callee].invocations.push(token);
+        self.this_step.has_served = true;
         self.tally.add("invocations");
     }
 

@@ -96,8 +96,11 @@ struct ThisStep {
     owed: Vec<usize>,
     /// The shard whose clock it is.
     timer: Option<ShardId>,
-    /// The shard that hears that one of its calls has its turn.
+    /// The shard that hears that one of its calls has its turn, and whether any call was seen to go to its callee.
     turn: Option<ShardId>,
+    has_served: bool,
+    /// The session that wants to register something.
+    registering: Option<usize>,
     /// The call that its caller begins, and the one that it cancels.
     call: Option<u64>,
     cancel: Option<(u64, CancelMode)>,
@@ -158,6 +161,7 @@ impl Oracle {
     pub(crate) fn posted(&mut self, message: &PeerMessage) {
         match message {
             PeerMessage::Invoke(invoke) => {
+                self.this_step.has_served = true;
                 let callee = self.by_id.get(&invoke.callee.id).copied();
                 if let Some(call) = token_of(&invoke.payload).and_then(|token| self.calls.get_mut(&token)) {
                     call.target = callee;

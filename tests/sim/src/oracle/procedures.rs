@@ -88,6 +88,7 @@ impl Oracle {
             given_up: Vec::new(),
         };
         self.asked(session, register.request, what, refusal);
+        self.this_step.registering = Some(session);
     }
 
     pub(super) fn registered(&mut self, session: usize, registered: &Registered) -> Check {

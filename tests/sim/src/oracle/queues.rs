@@ -125,11 +125,27 @@ impl Oracle {
         self.turns[usize::from(shard.0)] += 1;
     }
 
-    /// After each step: the turn that a shard was told of in it has been taken.
+    /// After each step: the turn that a shard was told of in it has been taken. What became of a call is not always seen:
+    /// its callee, on the same shard, may hold it or be gone.
     pub(super) fn take_turn(&mut self) {
         if let Some(shard) = self.this_step.turn {
             self.turns[usize::from(shard.0)] -= 1;
+            if !self.this_step.has_served {
+                self.lose_sight(shard);
+            }
         }
+        if let Some(session) = self.this_step.registering.map(|place| &self.sessions[place])
+            && session.waiting(RequestKind::Register) > 0
+        {
+            self.lose_sight(session.shard);
+        }
+    }
+
+    /// From now on it is not clear any more where the calls of a shard are that waited.
+    fn lose_sight(&mut self, shard: ShardId) {
+        let (calls, sessions) = (&self.calls, &self.sessions);
+        self.waiters
+            .retain(|waiter| sessions[calls[&waiter.token].caller].shard != shard);
     }
 
     /// Forgets those that do not wait any more.
