@@ -215,7 +215,7 @@ impl Oracle {
 
     /// One of the events of an answer: it is a publication that the history keeps, as its subscribers got it.
     fn past_event(&mut self, place: usize, session: usize, item: &Value) -> Result<Past, Broken> {
-        let invariant = "a past event is what was published, as its subscribers got it";
+        let invariant = "a history holds what was published last, as its subscribers got it";
         let dict = found!(item.as_dict(), invariant, "{item:?}");
         let args = match dict.get("args") {
             Some(Value::List(args)) => &args[..],
