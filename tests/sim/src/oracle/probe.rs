@@ -13,7 +13,9 @@ use crate::uris::Key;
 pub(crate) struct Probe {
     realm: usize,
     procedure: &'static str,
-    /// Who was called so far.
+    /// Who could be called when one was last. A call may end its caller's session, which may be one of them.
+    callees: BTreeSet<usize>,
+    /// Who was called so far, of the same callees.
     called: Vec<usize>,
 }
 
@@ -22,6 +24,7 @@ impl Oracle {
         Probe {
             realm,
             procedure,
+            callees: BTreeSet::new(),
             called: Vec::new(),
         }
     }
@@ -62,6 +65,10 @@ impl Oracle {
             );
             return Ok(());
         };
+        if probe.callees != callees {
+            probe.called.clear();
+            probe.callees.clone_from(&callees);
+        }
         probe.called.push(callee);
         if !has_limits {
             self.check_policy(probe, key, &callees)?;
