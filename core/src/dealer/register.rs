@@ -199,13 +199,12 @@ impl Router {
         let (Some(queue), Some(callee)) = (&procedure.queue, callee) else {
             return;
         };
-        let Some(load) = callee
-            .load
-            .as_deref()
-            .filter(|_| procedure.registration == registration)
-        else {
+        let Some(load) = callee.load.as_deref() else {
             return;
         };
+        if procedure.registration != registration {
+            return;
+        }
         while let Some(call) = queue.next_for(load) {
             let callee = Some(Box::new(callee.clone()));
             self.post(call.shard, PeerMessage::Turn { call, callee }, fx);

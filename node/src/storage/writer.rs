@@ -246,7 +246,7 @@ impl Writing {
             if self.is_stopping() {
                 return false;
             }
-            let _ = self.rung.recv_timeout(RETRY);
+            pause(&self.rung, &self.shared.stopping, RETRY);
         }
         self.failing = Report::default();
         self.batch.clear();
@@ -306,6 +306,12 @@ impl Writing {
         }
         info!(realm, stored, batches, dropped, failures, "store closed");
     }
+}
+
+/// Waits for `span`, or until it is time to stop: the bell rings for full batches too, which are no reason to hurry.
+pub(super) fn pause(rung: &Receiver<()>, stopping: &AtomicBool, span: Duration) {
+    let end = Instant::now() + span;
+    while rung.recv_deadline(end).is_ok() && !stopping.load(Relaxed) {}
 }
 
 /// Counts trouble, and says when to report it.

@@ -214,7 +214,7 @@ impl<'a> Section<'a> {
         if let Some(field) = self.get(key)
             && field.boolean().is_some_and(|found| found != value)
         {
-            field.not_yet(&format!("expected {value}, since {why}"));
+            field.wrong(&format!("{value}, since {why}"));
         }
     }
 

@@ -1,13 +1,14 @@
 //! The thread that writes: what it takes, when it writes, and what is dropped.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::bounded;
 use crosspoint_core::effect::HistoryChange;
 
 use super::super::file::Place;
-use super::super::writer::Writer;
+use super::super::writer::{Writer, pause};
 use super::{REALM, change, numbers, place, storage};
 use crate::config::Storage;
 
@@ -105,6 +106,24 @@ fn many_bytes_are_a_full_batch() {
     writer.join();
     assert_eq!(writer.counters().dropped.load(Relaxed), 0);
     assert!(writer.counters().batches.load(Relaxed) > 15);
+}
+
+#[test]
+fn full_batches_do_not_shorten_a_pause_but_the_end_does() {
+    const SPAN: Duration = Duration::from_millis(50);
+    let (bell, rung) = bounded(1);
+    let stopping = AtomicBool::new(false);
+    let began = Instant::now();
+    thread::scope(|scope| {
+        let pause = scope.spawn(|| pause(&rung, &stopping, SPAN));
+        while !pause.is_finished() {
+            let _ = bell.try_send(());
+        }
+    });
+    assert!(began.elapsed() >= SPAN);
+    stopping.store(true, Relaxed);
+    bell.try_send(()).ok();
+    pause(&rung, &stopping, Duration::from_secs(3600));
 }
 
 /// Waits for something that does not take long.

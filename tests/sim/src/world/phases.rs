@@ -185,18 +185,9 @@ impl World {
 
     /// A client sends what `make` makes.
     fn send_as(&mut self, client: usize, make: impl FnOnce(&mut Link, &mut Context<'_>) -> Message) {
-        let Some(link) = &mut self.links[client] else {
-            return;
-        };
-        let mut context = Context {
-            plan: &self.plan,
-            rng: &mut self.rng,
-            last_token: &mut self.last_token,
-            sessions: &self.sessions,
-            subscriptions: &self.subscriptions,
-        };
-        let message = make(link, &mut context);
-        link.up.push_back(Upward::Message(Box::new(message)));
+        if let Some(message) = self.think(client, make) {
+            self.send_up(client, Upward::Message(Box::new(message)));
+        }
     }
 
     /// A client that is in a session and knows it, and may call.

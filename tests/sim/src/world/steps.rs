@@ -18,9 +18,23 @@ use crate::workload::{self, Act, Context};
 impl World {
     /// A client thinks of something to do.
     pub(super) fn act(&mut self, client: usize) -> Check {
-        let Some(link) = &mut self.links[client] else {
-            return self.open(client);
-        };
+        match self.think(client, workload::act) {
+            None => return self.open(client),
+            Some(Act::Vanish) => return self.vanish(client),
+            Some(Act::Send(message)) => self.send_up(client, Upward::Message(message)),
+            Some(Act::Garbage) => self.send_up(client, Upward::Garbage),
+            Some(Act::Nothing) => {}
+        }
+        Ok(())
+    }
+
+    /// What a client thinks of, with all that it knows; `None` if it is not connected.
+    pub(super) fn think<T>(
+        &mut self,
+        client: usize,
+        thought: impl FnOnce(&mut Link, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let link = self.links[client].as_mut()?;
         let mut context = Context {
             plan: &self.plan,
             rng: &mut self.rng,
@@ -28,13 +42,14 @@ impl World {
             sessions: &self.sessions,
             subscriptions: &self.subscriptions,
         };
-        match workload::act(link, &mut context) {
-            Act::Send(message) => link.up.push_back(Upward::Message(message)),
-            Act::Garbage => link.up.push_back(Upward::Garbage),
-            Act::Vanish => return self.vanish(client),
-            Act::Nothing => {}
+        Some(thought(link, &mut context))
+    }
+
+    /// A client sends something, if it is connected.
+    pub(super) fn send_up(&mut self, client: usize, what: Upward) {
+        if let Some(link) = &mut self.links[client] {
+            link.up.push_back(what);
         }
-        Ok(())
     }
 
     /// A client connects to a shard drawn at random.
