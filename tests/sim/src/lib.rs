@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `plan` | what a seed decides before the first step |
 //! | `workload` | what clients do |
-//! | `world` | routers, mailboxes, clients and the scheduler |
+//! | `world` | routers, mailboxes, a disk, clients and the scheduler |
 //! | `oracle` | what must hold |
 //! | `runner` | many seeds, and the report of one that failed |
 //!
@@ -20,6 +20,7 @@ mod mail;
 mod oracle;
 mod plan;
 pub mod runner;
+mod store;
 mod trace;
 mod uris;
 mod workload;

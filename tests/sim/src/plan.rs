@@ -17,11 +17,11 @@ use crate::uris::Uris;
 pub struct Options {
     /// The number of shards, instead of 1, 2, 3 or 8 by the seed.
     pub shards: Option<u16>,
-    /// A mesh that breaks its promises.
+    /// A mesh, or a disk, that breaks its promises.
     pub fault: Option<Fault>,
 }
 
-/// What a mesh may do wrong. The simulation must notice each of these, or its invariants are worth nothing.
+/// What a mesh, or a disk, may do wrong. The simulation must notice each of these, or its invariants are worth nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Messages of one shard to another overtake each other.
@@ -34,6 +34,8 @@ pub enum Fault {
     RepeatPublications,
     /// Some publications do not arrive in histories of other shards.
     LoseRecords,
+    /// The disk loses some changes of durable histories.
+    LoseChanges,
     /// Some replies between shards are lost.
     LoseReplies,
     /// Some cancellations between shards are lost.
@@ -51,6 +53,8 @@ pub(crate) struct Pace {
     pub(crate) down: u32,
     /// What shards sent reaches shards.
     pub(crate) mail: u32,
+    /// The disk writes.
+    pub(crate) disk: u32,
     /// Time passes.
     pub(crate) clock: u32,
 }
@@ -59,9 +63,14 @@ pub(crate) struct Pace {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) shards: u16,
+    has_fixed_shards: bool,
     pub(crate) config: Arc<RouterConfig>,
     /// Whether any realm keeps past events.
     pub(crate) has_histories: bool,
+    /// Acts between two starts of the router, on average; `None` where it starts once.
+    pub(crate) restart_every: Option<u32>,
+    /// Most changes of durable histories that wait to be written.
+    pub(crate) store_queue: usize,
     /// Ways in, one of which each connection takes.
     pub(crate) accesses: Vec<Arc<Access>>,
     pub(crate) clients: usize,
@@ -90,13 +99,19 @@ pub(crate) const AUTHIDS: [&str; 2] = ["alice", "bob"];
 
 impl Plan {
     pub(crate) fn new(rng: &mut Rng, options: Options) -> Self {
-        let drawn = [1, 2, 2, 3, 3, 8][rng.usize(..6)];
+        let drawn = shards(rng);
         let acts = rng.u32(100..2000);
         let uris = Uris::draw(rng);
         let config = config(rng, &uris);
+        let mut histories = config.realms.iter().flat_map(|realm| &realm.histories);
+        let is_durable = histories.clone().any(|history| history.durable);
+        let restart_every = (is_durable && rng.bool()).then(|| rng.u32(100..1000));
         Self {
             shards: options.shards.unwrap_or(drawn),
-            has_histories: config.realms.iter().any(|realm| !realm.histories.is_empty()),
+            has_fixed_shards: options.shards.is_some(),
+            has_histories: histories.next().is_some(),
+            restart_every,
+            store_queue: [2, 100, 100_000][rng.usize(..3)],
             config: Arc::new(config),
             accesses: accesses(),
             clients: rng.usize(2..=14),
@@ -113,9 +128,41 @@ impl Plan {
         }
     }
 
+    /// What another start changes: the number of shards, the secret key, and how much histories hold.
+    pub(crate) fn start_again(&mut self, rng: &mut Rng) {
+        if !self.has_fixed_shards {
+            self.shards = shards(rng);
+        }
+        let mut realms = Vec::new();
+        for before in &self.config.realms {
+            let mut histories = before.histories.clone();
+            for history in &mut histories {
+                bound(rng, history);
+            }
+            realms.push(RealmConfig {
+                calls: before.calls.clone(),
+                histories,
+                ..realm(&before.name, before.strict_request_ids, before.allow_disclose)
+            });
+        }
+        self.config = Arc::new(RouterConfig {
+            limits: self.config.limits.clone(),
+            id_bits: self.config.id_bits,
+            ..RouterConfig::new(realms, key(rng), &PayloadValues)
+        });
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.config.limits
     }
+}
+
+fn shards(rng: &mut Rng) -> u16 {
+    [1, 2, 2, 3, 3, 8][rng.usize(..6)]
+}
+
+fn key(rng: &mut Rng) -> [u64; 2] {
+    [rng.u64(..), rng.u64(..)]
 }
 
 fn pace(rng: &mut Rng) -> Pace {
@@ -124,6 +171,7 @@ fn pace(rng: &mut Rng) -> Pace {
         up: rng.u32(5..20),
         down: rng.u32(3..20),
         mail: rng.u32(2..30),
+        disk: rng.u32(1..10),
         clock: rng.u32(0..3),
     }
 }
@@ -152,7 +200,7 @@ fn config(rng: &mut Rng, uris: &Uris) -> RouterConfig {
         realm.calls.queues.extend(queue.clone());
         realm.histories = histories(rng, uris);
     }
-    let key = [rng.u64(..), rng.u64(..)];
+    let key = key(rng);
     RouterConfig {
         limits,
         // Few bits make keys clash, as 53 never do within a lifetime.
@@ -161,7 +209,7 @@ fn config(rng: &mut Rng, uris: &Uris) -> RouterConfig {
     }
 }
 
-/// In one of three realms none, else a few, as small as makes them overflow.
+/// In one of three realms none, else a few.
 fn histories(rng: &mut Rng, uris: &Uris) -> Vec<History> {
     let mut histories: Vec<History> = Vec::new();
     for _ in 0..[0, 2, 5][rng.usize(..3)] {
@@ -171,17 +219,26 @@ fn histories(rng: &mut Rng, uris: &Uris) -> Vec<History> {
         };
         let is_there = |held: &History| (held.match_policy, &*held.uri) == (match_policy, uri);
         if !histories.iter().any(is_there) {
-            histories.push(History {
+            let mut history = History {
                 uri: uri.to_owned(),
                 match_policy,
-                events: rng.usize(1..9),
+                events: 0,
                 bytes: 1 << 20,
                 max_age: None,
-                durable: false,
-            });
+                durable: rng.bool(),
+            };
+            bound(rng, &mut history);
+            histories.push(history);
         }
     }
     histories
+}
+
+/// As small, and as short, as makes a history overflow.
+fn bound(rng: &mut Rng, history: &mut History) {
+    history.events = rng.usize(1..9);
+    history.bytes = [1 << 20, 1 << 20, 600 * rng.usize(1..9)][rng.usize(..3)];
+    history.max_age = (rng.u32(..3) == 0).then(|| Duration::from_millis(rng.u64(5..200)));
 }
 
 fn realm(name: &str, strict_request_ids: bool, allow_disclose: bool) -> RealmConfig {

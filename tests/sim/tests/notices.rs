@@ -1,4 +1,4 @@
-//! The simulation can fail: each of these breaks a promise of the mesh on which the routers rely, and must be
+//! The simulation can fail: each of these breaks a promise of the mesh, or the disk, on which the routers rely, and must be
 //! noticed as what it does to sessions.
 
 use crosspoint_sim::runner::run_all;
@@ -49,6 +49,12 @@ fn repeated_publications_are_noticed() {
 #[test]
 fn publications_that_no_history_has_are_noticed() {
     let invariant = notice(Fault::LoseRecords);
+    assert!(invariant.contains("history"), "{invariant}");
+}
+
+#[test]
+fn changes_that_no_disk_has_are_noticed() {
+    let invariant = notice(Fault::LoseChanges);
     assert!(invariant.contains("history"), "{invariant}");
 }
 

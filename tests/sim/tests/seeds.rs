@@ -11,7 +11,7 @@ const SEEDS: u64 = 300;
 const ONCE_FAILED: [u64; 2] = [3_723, 37_115];
 
 /// What a run of some hundred seeds must have met, or it proves less than it seems to.
-const MUST_OCCUR: [&str; 24] = [
+const MUST_OCCUR: [&str; 27] = [
     "calls bounced",
     "calls cancelled",
     "calls held on their own shard",
@@ -20,18 +20,21 @@ const MUST_OCCUR: [&str; 24] = [
     "errors of callees",
     "events",
     "events of testaments",
+    "events that the disk did not take",
     "histories read",
     "histories read when all was quiet",
     "interrupts",
     "invocations",
     "kills",
     "meta events",
+    "past events of earlier runs",
     "probes",
     "progressive results",
     "quiet moments",
     "registrations given up before they were granted",
     "registrations refused",
     "registrations revoked",
+    "restarts",
     "results",
     "retained events",
     "timeouts",

@@ -1,86 +1,102 @@
-//! Event history: an answer is part of a log that holds the last publications to a topic or pattern, each once, in an
-//! order that agrees with that of each publisher, and that the asker may see.
-//!
-//! In which order publications of several publishers reach the log is not seen from outside. Known is that all that was
-//! published before a quiet moment is there before what came later. What is taken for missing, or for out of place, is so
-//! in every order that there may have been.
+//! Event histories: what each may hold. The disk has of durable ones what they hold, and a router that starts takes it
+//! back.
 
-use crosspoint_codec::PayloadValues;
-use crosspoint_core::arguments::Values;
-use crosspoint_core::config::RouterConfig;
-use crosspoint_core::error_uri as uri;
-use crosspoint_core::ids::{PublicationId, SubscriptionId};
-use crosspoint_core::options::MatchPolicy;
-use crosspoint_core::payload::Payload;
-use crosspoint_core::value::{Dict, Value};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crosspoint_core::config::{self, RouterConfig};
+use crosspoint_core::effect::StoredEvent;
+use crosspoint_core::ids::{RealmId, SubscriptionId};
+use crosspoint_core::peer;
+use crosspoint_core::time::UnixTime;
 
 use super::Oracle;
-use super::events::{Publication, details};
-use crate::broken::{Broken, Check, ensure, found};
+use super::events::Publication;
+use super::evidence::Evidence;
+use super::recall::Recall;
+use super::session::Session;
+use crate::broken::{Check, ensure, found};
+use crate::store::Place;
 use crate::uris::Key;
+use crate::workload::token_of;
 
 /// A history that a realm's configuration names.
 pub(super) struct History {
-    key: Key,
-    /// Most events.
-    limit: usize,
+    place: Place,
+    pub(super) key: Key,
+    pub(super) bounds: config::History,
     /// The subscription's id, once it is known.
-    id: Option<SubscriptionId>,
+    pub(super) id: Option<SubscriptionId>,
     /// Publications that it may hold.
-    past: Vec<Past>,
+    pub(super) past: Vec<Past>,
+    /// Those that the disk did not take.
+    unstored: BTreeSet<u64>,
 }
 
 /// A publication that a history keeps, or kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Past {
-    token: u64,
+pub(super) struct Past {
+    pub(super) token: u64,
     /// The publisher, and its publication's place among all of its own.
-    publisher: usize,
-    place: (bool, u64),
+    pub(super) publisher: usize,
+    pub(super) place: (bool, u64),
     /// Quiet moments before it.
-    epoch: u64,
+    pub(super) epoch: u64,
+    /// When it was made, which is before it came to the history.
+    pub(super) made: UnixTime,
 }
 
 impl Past {
     /// Whether this is before `other` in every log that holds both.
-    fn is_before(&self, other: &Self) -> bool {
+    pub(super) fn is_before(&self, other: &Self) -> bool {
         self.epoch < other.epoch || (self.publisher == other.publisher && self.place < other.place)
     }
 }
 
-/// A call of `wamp.subscription.get_events`.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Recall {
-    subscription: u64,
-    reverse: bool,
-    limit: Option<usize>,
-    topic: Option<String>,
-    /// Quiet moments before it.
-    epoch: u64,
-}
+/// Bytes that one event of these runs takes in a history: at least, and at most.
+const COSTS: (usize, usize) = (384, 1024);
 
-/// The log that an answer is taken from, and what is in it.
-struct Evidence<'a> {
-    history: &'a History,
-    recall: &'a Recall,
-    /// The answer, oldest first.
-    got: Vec<Past>,
+impl History {
+    fn new(place: Place, bounds: &config::History) -> Self {
+        let realm = place.0.0 as usize;
+        Self {
+            place,
+            key: Key::new(realm, bounds.match_policy, &bounds.uri.as_str().into()),
+            bounds: bounds.clone(),
+            id: None,
+            past: Vec::new(),
+            unstored: BTreeSet::new(),
+        }
+    }
+
+    /// How many events it holds if no age bounds it and there were enough: at least, and at most.
+    pub(super) fn lengths(&self) -> (usize, usize) {
+        let (least, most) = COSTS;
+        let fits = |cost| self.bounds.events.min(self.bounds.bytes / cost);
+        (fits(most), fits(least))
+    }
+
+    /// What was there then may have been forgotten for its age by `now`.
+    pub(super) fn may_be_too_old(&self, past: &Past, now: UnixTime) -> bool {
+        self.bounds.max_age.is_some_and(|age| past.made < now.before(age))
+    }
 }
 
 /// The histories of a configuration.
 pub(super) fn histories(config: &RouterConfig) -> Vec<History> {
-    let realms = config.realms.iter().enumerate();
-    let all = realms.flat_map(|(realm, config)| config.histories.iter().map(move |held| (realm, held)));
-    let history = |(realm, held): (usize, &crosspoint_core::config::History)| History {
-        key: Key::new(realm, held.match_policy, &held.uri.as_str().into()),
-        limit: held.events,
-        id: None,
-        past: Vec::new(),
-    };
-    all.map(history).collect()
+    let mut all = Vec::new();
+    for (realm, config) in config.realms.iter().enumerate() {
+        let histories = config.histories.iter().enumerate();
+        all.extend(histories.map(|(place, bounds)| History::new((RealmId(realm as u32), place), bounds)));
+    }
+    all
 }
 
 impl Oracle {
+    pub(super) fn civil_time(&self) -> UnixTime {
+        self.config.started.at(self.now)
+    }
+
     /// A publication is made.
     pub(super) fn remember(&mut self, token: u64) {
         let publication = &self.publications[&token];
@@ -92,6 +108,7 @@ impl Oracle {
             publisher: publication.publisher,
             place: (publication.is_testament, token),
             epoch: self.epoch,
+            made: self.config.started.at(self.now),
         };
         for history in &mut self.histories {
             if history.key.realm == publication.realm && history.key.matches(&publication.topic) {
@@ -119,243 +136,92 @@ impl Oracle {
         of_realm.filter_map(|history| history.id).collect()
     }
 
-    /// Takes the arguments of a call.
-    pub(super) fn recall(&self, list: &[Value], dict: &Dict) -> Recall {
-        let number = |value: &Value| value.as_u64();
-        Recall {
-            subscription: list.first().and_then(number).unwrap_or_default(),
-            reverse: dict.get("reverse").is_some(),
-            limit: dict.get("limit").and_then(number).map(|limit| limit as usize),
-            topic: dict.get("topic").and_then(Value::as_str).map(str::to_owned),
-            epoch: self.epoch,
+    /// The disk does not take a publication.
+    pub(crate) fn not_stored(&mut self, place: Place, publication: &peer::Publication) {
+        let token = token_of(&publication.payload);
+        if let Some(history) = self.histories.iter_mut().find(|history| history.place == place) {
+            history.unstored.extend(token);
+            self.tally.add("events that the disk did not take");
         }
     }
 
-    /// What [`Recall`] asks for is refused.
-    pub(super) fn recall_refused(&self, session: usize, recall: &Recall, error: &str) -> Check {
-        let id = SubscriptionId(recall.subscription);
-        let is_known = self.history_of(session, id).is_some();
-        let is_due = match error {
-            uri::NO_SUCH_SUBSCRIPTION | uri::HISTORY_UNAVAILABLE => !is_known,
-            uri::LIMIT_EXCEEDED => {
-                let state = &self.sessions[session];
-                // The call itself is among those that wait no more.
-                state.calls.len() + state.asking() >= self.config.limits.pending_calls
-            }
-            _ => false,
-        };
-        ensure!(
-            is_due,
-            "past events are refused only where there is no history",
-            "session {} gets {error} for {recall:?}",
-            self.sessions[session].id
-        );
-        Ok(())
-    }
-
-    fn history_of(&self, session: usize, id: SubscriptionId) -> Option<&History> {
-        let realm = self.sessions[session].realm;
-        let mut histories = self.histories.iter();
-        histories.find(|history| history.key.realm == realm && history.id == Some(id))
-    }
-
-    /// What [`Recall`] asks for is there.
-    pub(super) fn recalled(&mut self, session: usize, recall: &Recall, payload: &Payload) -> Check {
-        let (realm, id) = (self.sessions[session].realm, SubscriptionId(recall.subscription));
-        let Some(place) = self
-            .histories
-            .iter()
-            .position(|history| history.key.realm == realm && history.id == Some(id))
-        else {
-            // Perhaps one that nobody subscribed to yet, but nothing else.
-            let other = self
-                .topics
-                .iter()
-                .find(|(key, (held, _))| *held == id && key.realm == realm);
+    /// All is quiet, and the disk has written all that it took of a history.
+    pub(crate) fn check_stored(&mut self, place: Place, stored: &[StoredEvent]) -> Check {
+        let invariant = "the disk has what a durable history holds, as it is there";
+        let history = self.histories.iter().find(|history| history.place == place);
+        let history = found!(history, invariant, "{place:?}");
+        let (mut got, mut ids) = (Vec::new(), Vec::new());
+        for event in stored {
+            let token = token_of(&event.publication.payload).unwrap_or_default();
+            let past = history.past.iter().find(|past| past.token == token);
+            let past = *found!(past, invariant, "{event:?} of {:?}", history.key);
             ensure!(
-                other.is_none(),
-                "only what has a history answers with one",
-                "{id} is {other:?}"
+                past.made <= event.at && event.at <= self.civil_time(),
+                invariant,
+                "{event:?} was made at {:?}",
+                past.made
             );
-            return Ok(());
+            got.push(past);
+            ids.push((token, event.publication.publication));
+        }
+        let evidence = Evidence {
+            history,
+            recall: &Recall::of_all(self.epoch),
+            got,
+            now: self.civil_time(),
         };
-        let list = PayloadValues
-            .read(payload)
-            .map(|arguments| arguments.list)
-            .unwrap_or_default();
-        let mut got = Vec::new();
-        for item in &list {
-            got.push(self.past_event(place, session, item)?);
+        evidence.check(|past| !history.unstored.contains(&past.token))?;
+        for (token, id) in ids {
+            self.publication_has_id(token, id)?;
         }
-        if recall.reverse {
-            got.reverse();
-        }
-        let history = &self.histories[place];
-        let evidence = Evidence { history, recall, got };
-        let sees = |past: &Past| {
-            let publication = &self.publications[&past.token];
-            let is_of_topic = recall
-                .topic
-                .as_ref()
-                .is_none_or(|topic| *topic == *publication.topic);
-            is_of_topic && publication.admits(&self.sessions[session])
-        };
-        evidence.check(sees)?;
-        let is_still = history.past.iter().all(|past| past.epoch < recall.epoch);
-        self.tally.add(if is_still {
-            "histories read when all was quiet"
-        } else {
-            "histories read"
-        });
-        if evidence.got.is_empty() {
-            self.tally.add("histories without events");
-        }
+        self.tally.add("stored histories");
         Ok(())
     }
 
-    /// One of the events of an answer: it is a publication that the history keeps, as its subscribers got it.
-    fn past_event(&mut self, place: usize, session: usize, item: &Value) -> Result<Past, Broken> {
-        let invariant = "a history holds what was published last, as its subscribers got it";
-        let dict = found!(item.as_dict(), invariant, "{item:?}");
-        let args = match dict.get("args") {
-            Some(Value::List(args)) => &args[..],
-            _ => &[],
-        };
-        let token = args.first().and_then(Value::as_u64).unwrap_or_default();
-        let history = &self.histories[place];
-        let past = found!(
-            history.past.iter().find(|past| past.token == token).copied(),
-            invariant,
-            "{dict:?} of {:?}",
-            history.key
-        );
-        let publication = &self.publications[&token];
-        let is_pattern = history.key.policy != MatchPolicy::Exact;
-        let expected = details(publication, &self.sessions[publication.publisher], is_pattern);
-        let told = dict.get("details").and_then(Value::as_dict);
-        let text = |key| told.and_then(|told| told.get(key)).and_then(Value::as_str);
-        let publisher = told
-            .and_then(|told| told.get("publisher"))
-            .and_then(Value::as_u64);
-        let is_true = text("topic") == expected.topic.as_deref()
-            && publisher == expected.publisher.map(|id| id.0)
-            && text("publisher_authid") == expected.publisher_authid.as_deref()
-            && text("publisher_authrole") == expected.publisher_authrole.as_deref()
-            && dict.get("subscription").and_then(Value::as_u64) == history.id.map(|id| id.0)
-            && dict.get("kwargs").is_none()
-            && args.len() == 1;
-        ensure!(
-            is_true && publication.admits(&self.sessions[session]),
-            invariant,
-            "session {} gets {dict:?} instead of {expected:?}",
-            self.sessions[session].id
-        );
-        let id = dict
-            .get("publication")
-            .and_then(Value::as_u64)
-            .unwrap_or_default();
-        self.publication_has_id(token, PublicationId(id))?;
-        Ok(past)
+    /// The router starts again, with a configuration of the same histories and what the disk has of them. No session
+    /// is left, and nothing but those histories.
+    pub(crate) fn started_again(
+        &mut self,
+        config: Arc<RouterConfig>,
+        shards: u16,
+        stored: impl Fn(Place) -> Vec<StoredEvent>,
+    ) {
+        let before = std::mem::replace(self, Self::new(config, shards));
+        self.now = before.now;
+        self.step = before.step;
+        self.epoch = before.epoch + 1;
+        self.tally = before.tally;
+        // Who published what is there again is asked for still.
+        self.sessions = before.sessions.into_iter().map(Session::after_end).collect();
+        self.publications = before.publications;
+        self.publication_ids = before.publication_ids;
+        for (history, before) in self.histories.iter_mut().zip(before.histories) {
+            let stored = stored(history.place);
+            let tokens = stored
+                .iter()
+                .filter_map(|event| token_of(&event.publication.payload));
+            let tokens: BTreeSet<u64> = tokens.collect();
+            history.past = before.past;
+            history.past.retain(|past| tokens.contains(&past.token));
+            for _ in &history.past {
+                self.tally.add("past events of earlier runs");
+            }
+        }
+        self.tally.add("restarts");
     }
 
-    /// All is quiet: forgets what no history can hold any more.
+    /// All is quiet: forgets what no history can hold any more, and no disk either: that forgets only when it takes
+    /// something new.
     pub(super) fn forget_past(&mut self) {
         for history in &mut self.histories {
-            let past = &mut history.past;
-            let newest = past.len().saturating_sub(history.limit);
-            if let Some(epoch) = past.get(newest).map(|past| past.epoch) {
-                past.retain(|past| past.epoch >= epoch);
+            let (_, most) = history.lengths();
+            let unstored = &mut history.unstored;
+            let stored = history.past.iter().filter(|past| !unstored.contains(&past.token));
+            if let Some(oldest) = stored.rev().nth(most).copied() {
+                history.past.retain(|past| past.epoch >= oldest.epoch);
+                unstored.retain(|token| history.past.iter().any(|past| past.token == *token));
             }
         }
-    }
-}
-
-impl Evidence<'_> {
-    /// The answer fits to some order of what was published; `sees` is whether the asker wants and may see it.
-    fn check(&self, sees: impl Fn(&Past) -> bool) -> Check {
-        let limit = self.recall.limit.unwrap_or(usize::MAX);
-        let is_cut = self.got.len() >= limit;
-        let invariant = "an answer from a history has its last events, in their order and each once";
-        for (place, event) in self.got.iter().enumerate() {
-            let is_in_order = self.got[..place]
-                .iter()
-                .all(|other| other != event && !event.is_before(other));
-            ensure!(
-                is_in_order && sees(event) && self.got.len() <= limit,
-                invariant,
-                "{event:?} is out of place in {:?}",
-                self.got
-            );
-            let behind = self.count(|other| event.is_before(other) && self.is_recorded(other));
-            ensure!(
-                behind < self.history.limit,
-                invariant,
-                "{event:?} is there, though {behind} came after it: {:?}",
-                self.got
-            );
-        }
-        for event in &self.history.past {
-            ensure!(
-                !sees(event) || self.got.contains(event) || self.may_be_absent(event, is_cut),
-                invariant,
-                "{event:?} is not in {:?}",
-                self.got
-            );
-        }
-        if !is_cut {
-            self.check_count(sees)?;
-        }
-        Ok(())
-    }
-
-    /// Whether an event that is not in the answer was perhaps not there yet, not there any more, or left out.
-    fn may_be_absent(&self, event: &Past, is_cut: bool) -> bool {
-        let is_cut_off = match (self.recall.reverse, self.got.first(), self.got.last()) {
-            _ if !is_cut => false,
-            (true, Some(oldest), _) => !oldest.is_before(event),
-            (false, _, Some(newest)) => !event.is_before(newest),
-            _ => true,
-        };
-        if is_cut_off || !self.is_recorded(event) {
-            return true;
-        }
-        let outlived = self.got.iter().any(|other| other.is_before(event));
-        let behind = self.count(|other| other != event && !other.is_before(event));
-        !outlived && behind >= self.history.limit
-    }
-
-    /// With what others see the history is full, or there is no more.
-    fn check_count(&self, sees: impl Fn(&Past) -> bool) -> Check {
-        let past = &self.history.past;
-        if past.iter().any(|event| !self.is_recorded(event)) {
-            return Ok(());
-        }
-        let limit = self.history.limit;
-        let behind = |event: &Past, is_behind: &dyn Fn(&Past, &Past) -> bool| {
-            self.count(|other| other != event && is_behind(event, other)) < limit
-        };
-        let hidden = || past.iter().filter(|event| !sees(event));
-        let perhaps = hidden().filter(|event| behind(event, &|event, other| event.is_before(other)));
-        let surely = hidden().filter(|event| behind(event, &|event, other| !other.is_before(event)));
-        let (least, most) = (self.got.len() + surely.count(), self.got.len() + perhaps.count());
-        ensure!(
-            least <= limit && most >= limit.min(past.len()),
-            "a history holds as many events as it may, and no more",
-            "{} of {} are shown, and {least} to {most} are there, of {limit} that may be",
-            self.got.len(),
-            past.len()
-        );
-        Ok(())
-    }
-
-    /// Whether an event was surely in the log: all was quiet since, or a later one of its publisher is.
-    fn is_recorded(&self, event: &Past) -> bool {
-        let is_at_least = |other: &Past| other.publisher == event.publisher && other.place >= event.place;
-        event.epoch < self.recall.epoch || self.got.iter().any(is_at_least)
-    }
-
-    fn count(&self, fits: impl Fn(&Past) -> bool) -> usize {
-        self.history.past.iter().filter(|past| fits(past)).count()
     }
 }
 

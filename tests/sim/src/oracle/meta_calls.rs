@@ -9,7 +9,7 @@ use crosspoint_core::payload::Payload;
 use crosspoint_core::value::Value;
 
 use super::Oracle;
-use super::history::Recall;
+use super::recall::Recall;
 use crate::broken::{Check, ensure};
 use crate::workload::{ADD_TESTAMENT, GET_EVENTS, KILL};
 

@@ -10,6 +10,7 @@
 mod calls;
 mod connections;
 mod events;
+mod evidence;
 mod history;
 mod invocations;
 mod meta;
@@ -19,6 +20,7 @@ mod probe;
 mod procedures;
 mod queues;
 mod quiet;
+mod recall;
 mod retained;
 mod session;
 mod tally;

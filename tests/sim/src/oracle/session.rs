@@ -133,6 +133,15 @@ impl Session {
         }
     }
 
+    /// What is still known of a session when the router starts again.
+    pub(super) fn after_end(self) -> Self {
+        let who = (self.id, self.authid, self.authrole);
+        Self {
+            is_alive: false,
+            ..Self::new((self.shard, self.realm), who, self.persona)
+        }
+    }
+
     /// Whether the session is disclosed without asking for it.
     pub(super) fn is_shown(&self) -> bool {
         self.authrole == ROLES[1]

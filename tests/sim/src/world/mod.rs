@@ -1,8 +1,9 @@
-//! The world of one seed: the routers of all shards, the mailboxes between them, clients on slow wires, and a
+//! The world of one seed: the routers of all shards, the mailboxes between them, a disk, clients on slow wires, and a
 //! clock that only the scheduler moves. One thread runs all of it, one step at a time; what the next step is
 //! about is drawn from the seed.
 
 mod phases;
+mod restart;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::client::Link;
 use crate::mail::Mail;
 use crate::oracle::{Oracle, Tally};
 use crate::plan::{Options, Plan};
+use crate::store::Store;
 use crate::trace::{Trace, TraceLength};
 
 /// Everything that there is.
@@ -28,6 +30,7 @@ pub(crate) struct World {
     now: Time,
     routers: Vec<Router>,
     mail: Mail,
+    store: Store,
     /// The connection of each client, if it has one.
     links: Vec<Option<Link>>,
     /// Whose connection it is, by shard and key.
@@ -61,6 +64,7 @@ impl World {
         };
         let routers = (0..plan.shards).map(router).collect();
         let mail = Mail::new(plan.shards, plan.slow_mailboxes, plan.fault, rng.fork());
+        let store = Store::new(plan.store_queue, plan.fault, rng.fork());
         let mut trace = Trace::new(trace);
         trace.line(|| format!("seed {seed}: {plan:?}"));
         Self {
@@ -71,6 +75,7 @@ impl World {
             now: Time::default(),
             routers,
             mail,
+            store,
             owners: BTreeMap::new(),
             connections: 0,
             sessions: Vec::new(),

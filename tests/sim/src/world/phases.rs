@@ -17,11 +17,17 @@ const PATIENCE: u64 = 1_000_000;
 
 impl World {
     pub(super) fn live(&mut self) -> Check {
+        self.restore()?;
         for act in 0..self.plan.acts {
             if self.plan.shutdown_after == Some(act) {
                 self.is_shutting_down = true;
             }
             self.turmoil()?;
+            if let Some(every) = self.plan.restart_every
+                && self.rng.u32(..every) == 0
+            {
+                self.restart()?;
+            }
             if self.rng.u32(..self.plan.quiet_every) == 0 {
                 self.settle()?;
                 self.probe()?;
@@ -37,7 +43,7 @@ impl World {
     /// Random steps up to and with one act of a client.
     fn turmoil(&mut self) -> Check {
         let pace = self.plan.pace;
-        let total = pace.act + pace.up + pace.down + pace.mail + pace.clock;
+        let total = pace.act + pace.up + pace.down + pace.mail + pace.disk + pace.clock;
         loop {
             self.now = self.now.after(Duration::from_micros(self.rng.u64(..200)));
             let mut choice = self.rng.u32(..total);
@@ -61,6 +67,11 @@ impl World {
             choice -= pace.down;
             if choice < pace.mail {
                 self.step_mail(false)?;
+                continue;
+            }
+            choice -= pace.mail;
+            if choice < pace.disk {
+                self.store.write();
             } else {
                 self.step_clock()?;
             }
@@ -114,7 +125,7 @@ impl World {
             self.oracle
                 .check_leftovers(ShardId(shard as u16), router.leftovers())?;
         }
-        Ok(())
+        self.check_store()
     }
 
     fn drain(&mut self) -> Check {
@@ -125,6 +136,7 @@ impl World {
                 3 => self.step_down(),
                 4..7 => self.step_mail(true)?,
                 _ => {
+                    self.store.write();
                     let shard = self.any_shard();
                     self.look_at_clock(shard)?;
                 }
@@ -142,6 +154,7 @@ impl World {
     fn is_quiet(&self) -> bool {
         let mut links = self.links.iter().flatten();
         self.mail.is_empty()
+            && self.store.is_idle()
             && links.all(|link| link.up.is_empty())
             && (0..self.plan.shards).all(|shard| !self.is_due(ShardId(shard)))
     }
@@ -208,7 +221,7 @@ impl World {
     }
 
     /// All clients leave, or the router ends under them; then nothing may be left.
-    fn wind_down(&mut self) -> Check {
+    pub(super) fn wind_down(&mut self) -> Check {
         if self.is_shutting_down {
             for shard in 0..self.plan.shards {
                 self.shut_down(ShardId(shard))?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crosspoint_core::effect::Effect;
+use crosspoint_core::effect::{Effect, HistoryChange};
 use crosspoint_core::ids::{ConnKey, ShardId};
 use crosspoint_core::message::Message;
 use crosspoint_core::peer::PeerMessage;
@@ -153,7 +153,7 @@ impl World {
         self.end(shard)
     }
 
-    fn begin(&mut self, kind: u64, shard: ShardId, what: &dyn std::fmt::Display) {
+    pub(super) fn begin(&mut self, kind: u64, shard: ShardId, what: &dyn std::fmt::Display) {
         self.steps += 1;
         self.trace.mix(kind << 32 | u64::from(shard.0));
         let (steps, now) = (self.steps, self.now.0 / 1_000);
@@ -163,7 +163,7 @@ impl World {
     }
 
     /// Carries out what the router of `shard` wants, in order.
-    fn end(&mut self, shard: ShardId) -> Check {
+    pub(super) fn end(&mut self, shard: ShardId) -> Check {
         let mut list = std::mem::take(&mut self.effects.list);
         let receivers = std::mem::take(&mut self.effects.receivers);
         for effect in list.drain(..) {
@@ -179,8 +179,7 @@ impl World {
                 }
                 Effect::Post { to, message } => self.post(shard, to, message),
                 Effect::Close { conn, .. } => self.close(shard, conn)?,
-                // Its realms keep no events.
-                Effect::Store(_) => {}
+                Effect::Store(change) => self.store(*change),
             }
         }
         self.effects.list = list;
@@ -216,6 +215,19 @@ impl World {
             .line(|| format!("{:>24}-> shard {to}: {}", "", Terse(&message)));
         self.oracle.posted(&message);
         self.mail.post(from, to, message);
+    }
+
+    fn store(&mut self, change: HistoryChange) {
+        let place = (change.realm, change.history);
+        self.trace.mix(change.first);
+        self.trace
+            .line(|| format!("{:>24}-> disk: {}", "", Terse(&change)));
+        if let Err(HistoryChange {
+            added: Some(event), ..
+        }) = self.store.post(change)
+        {
+            self.oracle.not_stored(place, &event.publication);
+        }
     }
 
     fn close(&mut self, shard: ShardId, conn: ConnKey) -> Check {
