@@ -15,12 +15,13 @@ use crosspoint_core::effect::{HistoryChange, StoredEvent};
 use crosspoint_core::ids::RealmId;
 use redb::backends::FileBackend;
 use redb::{
-    Database, DatabaseError, Error, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, StorageBackend,
-    TableDefinition, TableError, TableHandle, WriteTransaction,
+    Database, DatabaseError, Error, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition,
+    TableError, TableHandle, WriteTransaction,
 };
 use tracing::warn;
 
 use super::record::{decode, encode};
+use super::unchanged::Unchanged;
 use crate::config::Storage;
 
 /// The file in the store's directory.
@@ -104,9 +105,6 @@ impl From<Error> for Unusable {
                 )
             }
             Error::Io(error) => error.to_string(),
-            Error::RepairAborted => {
-                "it was not closed in order; start once without \"readonly\" to repair it".to_owned()
-            }
             Error::UpgradeRequired(_) => {
                 format!("it was written by another version of Crosspoint; {DAMAGED}")
             }
@@ -158,13 +156,8 @@ impl Place {
             inner: FileBackend::new(file.try_clone()?)?,
             sync: self.sync,
         };
-        let database = redb::Builder::new()
-            .set_cache_size(CACHE)
-            // A file that was changed behind redb's back could make it panic later.
-            .set_check_integrity_on_open(true)
-            .create_with_backend(backend)?;
         Ok(File {
-            database,
+            database: open(backend)?,
             file,
             record: Vec::new(),
         })
@@ -175,9 +168,7 @@ impl Place {
     /// # Errors
     /// [`Unusable`]
     pub(super) fn read_only(&self, realm: RealmId) -> Result<Vec<Vec<StoredEvent>>, Unusable> {
-        let database: ReadOnlyDatabase = redb::Builder::new()
-            .set_cache_size(CACHE)
-            .open_read_only(&self.file)?;
+        let database = open(Unchanged::open(&self.file)?)?;
         let transaction = database.begin_read().map_err(Error::from)?;
         self.check(&transaction)?;
         Ok(self.read(&transaction, realm)?)
@@ -309,6 +300,14 @@ impl Place {
         transaction.commit()?;
         Ok(stored)
     }
+}
+
+fn open(backend: impl StorageBackend) -> Result<Database, DatabaseError> {
+    redb::Builder::new()
+        .set_cache_size(CACHE)
+        // A file that was changed behind redb's back could make it panic later.
+        .set_check_integrity_on_open(true)
+        .create_with_backend(backend)
 }
 
 impl File {

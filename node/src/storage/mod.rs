@@ -5,6 +5,7 @@
 
 mod file;
 mod record;
+mod unchanged;
 mod writer;
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use redb::{Database, TableDefinition};
 
 use super::file::{Place, Unusable};
 use super::record::{Unreadable, decode, encode, seal};
+use super::unchanged::Unchanged;
 use crate::config::Storage;
 
 const REALM: RealmId = RealmId(3);
@@ -329,18 +330,23 @@ fn a_store_that_cannot_be_used_says_why_and_what_to_do() {
     drop(file);
 
     let good = fs::read(place.path()).expect("a file");
-    let mut refused = 0;
+    let (mut refused, mut only_read) = (0, 0);
     for at in (0..good.len()).step_by(4096) {
         let mut damaged = good.clone();
         damaged[at..at + 64].fill(0x5a);
         fs::write(place.path(), &damaged).expect("written");
+        if let Err(error) = place.read_only(REALM) {
+            let error = error.to_string();
+            assert!(error.contains("move it away to begin anew"), "{error}");
+            only_read += 1;
+        }
         // Not every page is in use.
         if let Err(error) = numbers(&place) {
             assert!(error.contains("move it away to begin anew"), "{error}");
             refused += 1;
         }
     }
-    assert!(refused >= 3, "{refused}");
+    assert!(refused >= 3 && only_read == refused, "{refused}, {only_read}");
     fs::write(place.path(), vec![b'x'; 10_000]).expect("written");
     says(&["it is no store of Crosspoint", "move it away"]);
 
@@ -388,7 +394,20 @@ fn what_is_only_read_can_be_read_by_many() {
     place.write(&mut file, &mut [change(1, 5, 0)]).expect("written");
     let open = place.read_only(REALM).expect_err("it is written to");
     assert!(open.to_string().contains("uses it"), "{open}");
+    let torn = fs::read(place.path()).expect("a file");
     file.close().expect("closed");
+    let closed = fs::read(place.path()).expect("a file");
+    assert!(torn != closed);
+    for content in [closed, torn] {
+        fs::write(place.path(), &content).expect("written");
+        let past = place.read_only(REALM).expect("read");
+        assert_eq!((past[0].len(), past[1].len(), past[1][0].number), (0, 1, 5));
+        assert!(fs::read(place.path()).expect("a file") == content);
+    }
+    let (one, two) = (Unchanged::open(place.path()), Unchanged::open(place.path()));
+    let open = place.open().expect_err("it is read");
+    assert!(open.to_string().contains("uses it"), "{open}");
+    drop((one.expect("opened"), two.expect("opened")));
     for _ in 0..2 {
         let past = place.read_only(REALM).expect("read");
         assert_eq!((past[0].len(), past[1].len(), past[1][0].number), (0, 1, 5));

@@ -29,6 +29,8 @@ pub(super) struct History {
     pub(super) id: Option<SubscriptionId>,
     /// Publications that it may hold.
     pub(super) past: Vec<Past>,
+    /// The most events that it ever could hold: the disk may not yet know that it is fewer now.
+    longest: usize,
     /// Those that the disk did not take.
     unstored: BTreeSet<u64>,
 }
@@ -59,27 +61,33 @@ const COSTS: (usize, usize) = (384, 1024);
 impl History {
     fn new(place: Place, bounds: &config::History) -> Self {
         let realm = place.0.0 as usize;
+        let (_, longest) = lengths(bounds);
         Self {
             place,
             key: Key::new(realm, bounds.match_policy, &bounds.uri.as_str().into()),
             bounds: bounds.clone(),
             id: None,
             past: Vec::new(),
+            longest,
             unstored: BTreeSet::new(),
         }
     }
 
     /// How many events it holds if no age bounds it and there were enough: at least, and at most.
     pub(super) fn lengths(&self) -> (usize, usize) {
-        let (least, most) = COSTS;
-        let fits = |cost| self.bounds.events.min(self.bounds.bytes / cost);
-        (fits(most), fits(least))
+        lengths(&self.bounds)
     }
 
     /// What was there then may have been forgotten for its age by `now`.
     pub(super) fn may_be_too_old(&self, past: &Past, now: UnixTime) -> bool {
         self.bounds.max_age.is_some_and(|age| past.made < now.before(age))
     }
+}
+
+fn lengths(bounds: &config::History) -> (usize, usize) {
+    let (least, most) = COSTS;
+    let fits = |cost| bounds.events.min(bounds.bytes / cost);
+    (fits(most), fits(least))
 }
 
 /// The histories of a configuration.
@@ -201,6 +209,7 @@ impl Oracle {
                 .iter()
                 .filter_map(|event| token_of(&event.publication.payload));
             let tokens: BTreeSet<u64> = tokens.collect();
+            history.longest = history.longest.max(before.longest);
             history.past = before.past;
             history.past.retain(|past| tokens.contains(&past.token));
             for _ in &history.past {
@@ -214,10 +223,9 @@ impl Oracle {
     /// something new.
     pub(super) fn forget_past(&mut self) {
         for history in &mut self.histories {
-            let (_, most) = history.lengths();
             let unstored = &mut history.unstored;
             let stored = history.past.iter().filter(|past| !unstored.contains(&past.token));
-            if let Some(oldest) = stored.rev().nth(most).copied() {
+            if let Some(oldest) = stored.rev().nth(history.longest).copied() {
                 history.past.retain(|past| past.epoch >= oldest.epoch);
                 unstored.retain(|token| history.past.iter().any(|past| past.token == *token));
             }
