@@ -25,12 +25,12 @@ def ids(pair: tuple[Serializer, Serializer]) -> str:
     return f"{pair[0].name}-to-{pair[1].name}"
 
 
-@pytest.fixture(params=["websocket", "rawsocket"])
+@pytest.fixture(params=["websocket", "rawsocket", "longpoll"])
 def transports(request: pytest.FixtureRequest, wamp_of) -> Peers:
     """Sessions over each transport; the tests choose the serializers."""
     chosen = request.node.callspec.params.values()
     serializers = [one for choice in chosen for one in (choice if isinstance(choice, tuple) else (choice,))]
-    if request.param == "rawsocket" and any(other in serializers for other in OTHERS):
+    if request.param != "websocket" and any(other in serializers for other in OTHERS):
         pytest.skip("the other serializers are tested over WebSocket")
     return wamp_of(request.param)
 

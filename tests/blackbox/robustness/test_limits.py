@@ -16,6 +16,7 @@ from harness.wire import PING, PONG, Address, Closed, Connection, HandshakeRefus
 SECOND = 1000  # milliseconds, and the shortest time that the configuration takes
 MOST_CONNECTIONS = 8
 OUTBOX_BYTES = 1 << 16
+PATHS = {"websocket": "/ws", "rawsocket": "", "longpoll": "/lp"}
 LIMIT_EXCEEDED = "crosspoint.error.limit_exceeded"
 
 
@@ -60,7 +61,7 @@ def peers(router: Router) -> Iterator[Callable[..., Peers]]:
     opened = []
 
     def make(transport: str = "rawsocket", port: int = 0) -> Peers:
-        opened.append(Peers({(transport, "anonymous"): Address(router.ports[port])}, transport, CBOR, 1))
+        opened.append(Peers({(transport, "anonymous"): Address(router.ports[port], PATHS[transport])}, transport, CBOR, 1))
         return opened[-1]
 
     yield make
@@ -87,7 +88,7 @@ def test_unfinished_handshake(router: Router, beginning: bytes) -> None:
 
 
 @pytest.mark.parametrize("serializer", ALL, ids=lambda serializer: serializer.name)
-@pytest.mark.parametrize("transport", ["websocket", "rawsocket"])
+@pytest.mark.parametrize("transport", ["websocket", "rawsocket", "longpoll"])
 def test_SE_022_no_hello(peers: Callable[..., Peers], transport: str, serializer) -> None:
     """A client that sends no HELLO in time is disconnected; one that did is not."""
     maker = peers(transport)

@@ -125,7 +125,7 @@ fn listener_of(
 /// A service on every path, and nothing else.
 fn everywhere(service: Service) -> (Option<RawSocket>, Option<Http>) {
     let path = "/".to_owned();
-    (None, Some(web::only(vec![Route { path, service }])))
+    (None, Some(web::with_routes(vec![Route { path, service }])))
 }
 
 fn max_connections(section: &mut Section<'_>) -> usize {
@@ -173,7 +173,7 @@ fn universal(mut section: Section<'_>, scope: &Scope<'_>) -> (Option<RawSocket>,
         .and_then(|field| field.section("a web transport"));
     let http = match web.map(|inner| web::web(inner, scope)) {
         None if routes.is_empty() => None,
-        None => Some(web::only(routes)),
+        None => Some(web::with_routes(routes)),
         Some(mut http) => {
             for route in http.routes {
                 if routes.iter().any(|other| other.path == route.path) {

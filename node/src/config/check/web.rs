@@ -31,7 +31,7 @@ const LATER: [&str; 14] = [
 ];
 
 /// HTTP with these routes and default options.
-pub(super) fn only(routes: Vec<Route>) -> Http {
+pub(super) fn with_routes(routes: Vec<Route>) -> Http {
     Http {
         routes,
         access_log: false,
@@ -46,7 +46,7 @@ pub(super) fn web(mut section: Section<'_>, scope: &Scope<'_>) -> Http {
     if let Some(paths) = paths.and_then(|field| field.section("paths and their services")) {
         services(&paths, "", scope, &mut routes);
     }
-    let mut http = only(routes);
+    let mut http = with_routes(routes);
     if let Some(mut options) = section
         .get("options")
         .and_then(|field| field.section("options of a web transport"))
