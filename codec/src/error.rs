@@ -77,6 +77,9 @@ pub enum Malformed {
     /// Lists and dictionaries are nested deeper than [`Limits::depth`](crate::Limits::depth).
     #[error("nested too deeply")]
     Depth,
+    /// A key is a list or dictionary, inside of which another key is one too.
+    #[error("a key that is a list or dictionary, inside of another one")]
+    KeyInKey,
     /// A dictionary has a key that is not text where WAMP requires text.
     #[error("a key that is not text")]
     Key,

@@ -61,8 +61,8 @@ pub fn decode(format: Format, input: &Bytes, limits: &Limits) -> Result<Message,
         },
         Format::MsgPack => Envelope::decode(MsgPackReader::new(input), input, *limits),
         Format::Cbor => Envelope::decode(CborReader::new(input), input, *limits),
-        Format::BjData => Envelope::decode(BjDataReader::new(input), input, *limits),
-        Format::UbJson => Envelope::decode(UbJsonReader::new(input), input, *limits),
+        Format::BjData => Envelope::decode(BjDataReader::of_stranger(input), input, *limits),
+        Format::UbJson => Envelope::decode(UbJsonReader::of_stranger(input), input, *limits),
         Format::FlatBuffers => flatbuffers::decode(input, *limits),
     };
     decoded.map_err(|refusal| *refusal)

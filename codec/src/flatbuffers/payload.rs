@@ -142,7 +142,7 @@ fn argument(
             Err(at) => Err(Wrong::Malformed(at, Malformed::Utf8)),
         },
         Format::MsgPack => count(MsgPackReader::new(&bytes), keywords, depth),
-        Format::BjData => count(BjDataReader::new(&bytes), keywords, depth),
+        Format::BjData => count(BjDataReader::of_stranger(&bytes), keywords, depth),
         _ => count(CborReader::new(&bytes), keywords, depth),
     };
     match count {

@@ -132,11 +132,30 @@ pub(crate) trait Reader<'a>: Sized {
             if keys == Keys::Text && !matches!(key, Passed::Text) {
                 return Err(Malformed::Key);
             }
-            self.skip_inside(key, depth)?;
+            self.skip_key(key, depth)?;
             self.skip(depth)?;
             count += 1;
         }
         Ok(count)
+    }
+
+    /// Reads the rest of a key, of which a container may be the beginning. It has no such keys itself: where keys are
+    /// text it is one in quotes, and each level of such keys would double what quotes are escaped with.
+    fn skip_key(&mut self, passed: PassedOf<'a, Self>, depth: u8) -> Result<(), Malformed> {
+        let (mut scope, is_map) = match passed {
+            Passed::Text | Passed::Scalar => return Ok(()),
+            Passed::List(scope) => (scope, false),
+            Passed::Map(scope) => (scope, true),
+        };
+        let depth = depth.checked_sub(1).ok_or(Malformed::Depth)?;
+        while self.more(&mut scope)? {
+            if is_map && !matches!(self.pass_key()?, Passed::Text | Passed::Scalar) {
+                return Err(Malformed::KeyInKey);
+            }
+            let value = self.pass()?;
+            self.skip_key(value, depth)?;
+        }
+        Ok(())
     }
 }
 

@@ -372,6 +372,31 @@ fn keys_of_any_type_are_skipped_with_what_is_in_them() {
 }
 
 #[test]
+fn a_key_has_no_lists_and_dictionaries_as_keys() {
+    // {[{1: 2}]: 3}, {[{[]: 2}]: 3}, {{{}: 1}: 2}
+    let keys: [(&[u8], &[u8], Result<(), Malformed>); 3] = [
+        (&[0x81, 0x91, 0x81, 1, 2, 3], &[0xa1, 0x81, 0xa1, 1, 2, 3], Ok(())),
+        (
+            &[0x81, 0x91, 0x81, 0x90, 2, 3],
+            &[0xa1, 0x81, 0xa1, 0x80, 2, 3],
+            Err(Malformed::KeyInKey),
+        ),
+        (
+            &[0x81, 0x81, 0x80, 1, 2],
+            &[0xa1, 0xa1, 0xa0, 1, 2],
+            Err(Malformed::KeyInKey),
+        ),
+    ];
+    for (msgpack, cbor, expected) in keys {
+        assert_eq!(skip(MsgPackReader::new(msgpack)), expected, "{msgpack:x?}");
+        assert_eq!(skip(CborReader::new(cbor)), expected, "{cbor:x?}");
+    }
+    // As text the innermost would be quoted 30 times over.
+    let nested = [[0x81; 30].as_slice(), &[0; 31]].concat();
+    assert_eq!(skip(MsgPackReader::new(&nested)), Err(Malformed::KeyInKey));
+}
+
+#[test]
 fn input_that_ends_too_early_is_an_error_wherever_it_ends() {
     fn check<'a, R: Reader<'a>>(input: &'a [u8], reader: impl Fn(&'a [u8]) -> R) {
         assert_eq!(skip(reader(input)), Ok(()), "{input:x?}");

@@ -53,9 +53,9 @@ pub(crate) mod marker {
     pub(crate) const BYTE: u8 = b'B';
 }
 
-/// Most items of all lists of nulls, trues or falses of one input that say their type once: such items have no
-/// bytes of their own, so that a few bytes could stand for any number of them.
-const MOST_WEIGHTLESS: u64 = 1 << 16;
+/// Items of lists of nulls, trues or falses that say their type once have no bytes of their own, so that a few bytes
+/// could stand for any number of them. All of one input may be this many more than it has bytes.
+const WEIGHTLESS: u64 = 64;
 
 /// BJData: little-endian, with unsigned integers, half floats and a type for bytes.
 pub(crate) type BjDataReader<'a> = UbjsonReader<'a, true>;
@@ -73,7 +73,7 @@ pub(crate) struct UbjsonReader<'a, const BJDATA: bool> {
     cursor: Cursor<'a>,
     /// The type of the next value, where its container said it.
     implied: Option<u8>,
-    /// Items without bytes of their own so far.
+    /// How many more items without bytes of their own there may be.
     weightless: u64,
 }
 
@@ -81,11 +81,20 @@ impl<'a, const BJDATA: bool> UbjsonReader<'a, BJDATA> {
     /// The type of bytes.
     const BYTE: u8 = if BJDATA { marker::BYTE } else { marker::UINT8 };
 
+    /// Reads what was read before, by [`UbjsonReader::of_stranger`].
     pub(crate) fn new(input: &'a [u8]) -> Self {
         Self {
             cursor: Cursor::new(input),
             implied: None,
-            weightless: 0,
+            weightless: u64::MAX,
+        }
+    }
+
+    /// Reads what a client sent.
+    pub(crate) fn of_stranger(input: &'a [u8]) -> Self {
+        Self {
+            weightless: WEIGHTLESS + input.len() as u64,
+            ..Self::new(input)
         }
     }
 
@@ -197,10 +206,9 @@ impl<'a, const BJDATA: bool> UbjsonReader<'a, BJDATA> {
                     .map(|bytes| Token::Bytes(Cow::Borrowed(bytes)));
             }
             (Some(marker::NULL | marker::TRUE | marker::FALSE), Some(count)) => {
-                self.weightless = self.weightless.saturating_add(count);
-                if self.weightless > MOST_WEIGHTLESS {
-                    return Err(Malformed::Syntax("too many items without bytes of their own"));
-                }
+                let left = self.weightless.checked_sub(count);
+                self.weightless =
+                    left.ok_or(Malformed::Syntax("too many items without bytes of their own"))?;
             }
             _ => {}
         }

@@ -225,6 +225,38 @@ def test_keys_that_are_no_strings(transports: Peers, sender: Serializer, receive
     line.subscriber.barrier() if event[4] == ["next"] else line.subscriber.event(args=["next"])
 
 
+@pytest.mark.parametrize("serializer", [MSGPACK, CBOR], ids=lambda serializer: serializer.name)
+def test_keys_in_keys(transports: Peers, serializer: Serializer) -> None:
+    """A key has no lists and dictionaries as keys: each would be quoted once more for a session with text keys."""
+    watcher = transports.join(serializer=JSON)
+    topic = transports.uri("topic")
+    watcher.subscribe(topic)
+    for depth in (3, 30):
+        session = transports.join(serializer=serializer)
+        map_of_one, zero = (b"\x81", b"\0") if serializer is MSGPACK else (b"\xa1", b"\0")
+        nested = map_of_one * depth + zero * (depth + 1)
+        head = serializer.dumps([m.PUBLISH, 1, {}, topic, [None]])
+        assert head[-2] in (0x91, 0x81), "a list of one item is last"
+        session.send_bytes(head[:-1] + nested)
+        session.expect_violation()
+    publisher = transports.join(serializer=serializer)
+    publisher.publish(topic, ["next"])
+    watcher.event(args=["next"])
+
+
+@pytest.mark.parametrize("serializer", [BJDATA, UBJSON12], ids=lambda serializer: serializer.name)
+def test_items_without_bytes(transports: Peers, serializer: Serializer) -> None:
+    """A few bytes do not stand for thousands of items."""
+    session = transports.join(serializer=serializer)
+    count = struct.pack("<I" if serializer is BJDATA else ">I", 50_000)
+    kind = b"m" if serializer is BJDATA else b"l"
+    message = serializer.dumps([m.PUBLISH, 1, {}, transports.uri("topic"), [[]]])
+    empty = serializer.dumps([])
+    assert message.count(empty) == 1
+    session.send_bytes(message.replace(empty, b"[$Z#" + kind + count))
+    session.expect_violation()
+
+
 @pytest.mark.parametrize("pair", PAIRS, ids=ids)
 def test_calls_between_serializers(transports: Peers, pair: tuple) -> None:
     """Arguments, results and errors of calls pass between serializers, byte strings included."""

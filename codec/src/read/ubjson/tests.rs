@@ -199,15 +199,18 @@ fn items_without_bytes_are_limited() {
     let too_many = Err(Malformed::Syntax("too many items without bytes of their own"));
     let list = |kind: u8, count: u32| [b"[$", &[kind][..], b"#l", &count.to_be_bytes()].concat();
     for kind in [b'Z', b'T', b'F'] {
-        let reader = |bytes: &[u8]| UbJsonReader::new(bytes).skip(2);
-        assert_eq!(reader(&list(kind, 1 << 16)), Ok(()));
-        assert_eq!(reader(&list(kind, (1 << 16) + 1)), too_many);
+        let reader = |bytes: &[u8]| UbJsonReader::of_stranger(bytes).skip(2);
+        let length = list(kind, 0).len() as u32;
+        assert_eq!(reader(&list(kind, 64 + length)), Ok(()));
+        assert_eq!(reader(&list(kind, 65 + length)), too_many);
         // All lists together count, and their numbers do not wrap around.
-        let two = [b"[", &list(kind, 1 << 15)[..], &list(kind, (1 << 15) + 1), b"]"].concat();
+        let two = [b"[", &list(kind, 32 + length)[..], &list(kind, 35 + length), b"]"].concat();
         assert_eq!(reader(&two), too_many);
+        // What was read before is read again.
+        assert_eq!(UbJsonReader::new(&list(kind, 65 + length)).skip(2), Ok(()));
     }
     let huge = b"[[$Z#L\x7f\xff\xff\xff\xff\xff\xff\xff[$Z#L\x7f\xff\xff\xff\xff\xff\xff\xff]";
-    assert_eq!(UbJsonReader::new(huge).skip(2), too_many);
+    assert_eq!(UbJsonReader::of_stranger(huge).skip(2), too_many);
 }
 
 #[test]
