@@ -382,8 +382,8 @@ fn a_key_has_no_lists_and_dictionaries_as_keys() {
             Err(Malformed::KeyInKey),
         ),
         (
-            &[0x81, 0x81, 0x80, 1, 2],
-            &[0xa1, 0xa1, 0xa0, 1, 2],
+            &[0x81, 0x81, 0x80, 1, 2, 3],
+            &[0xa1, 0xa1, 0xa0, 1, 2, 3],
             Err(Malformed::KeyInKey),
         ),
     ];
