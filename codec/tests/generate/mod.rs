@@ -40,6 +40,31 @@ pub(crate) fn raw_bytes() -> impl Strategy<Value = Bytes> {
     vec(prop_oneof![any::<u8>(), meaningful], 0..64).prop_map(Bytes::from)
 }
 
+/// A value of MessagePack whose dictionaries have keys of any type.
+pub(crate) fn any_keys() -> impl Strategy<Value = Vec<u8>> {
+    let leaf = select(vec![
+        &[0_u8][..],
+        &[0xc0],
+        &[0xc2],
+        b"\xa1\"",
+        b"\xa1\x01",
+        b"\xc4\x01\xff",
+        b"\xca\x00\x80\x00\x00",
+    ]);
+    leaf.prop_map(<[u8]>::to_vec).prop_recursive(24, 64, 2, |inner| {
+        let list = vec(inner.clone(), 0..3).prop_map(|items| {
+            let head = 0x90 + items.len() as u8;
+            [vec![head], items.concat()].concat()
+        });
+        let map = vec((inner.clone(), inner), 0..3).prop_map(|entries| {
+            let head = 0x80 + entries.len() as u8;
+            let entries = entries.into_iter().map(|(key, value)| [key, value].concat());
+            [vec![head], entries.collect::<Vec<_>>().concat()].concat()
+        });
+        prop_oneof![list, map]
+    })
+}
+
 fn id() -> impl Strategy<Value = u64> {
     prop_oneof![1..=300u64, 1..=ID_MAX, Just(ID_MAX)]
 }
