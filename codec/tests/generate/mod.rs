@@ -40,7 +40,7 @@ pub(crate) fn raw_bytes() -> impl Strategy<Value = Bytes> {
     vec(prop_oneof![any::<u8>(), meaningful], 0..64).prop_map(Bytes::from)
 }
 
-/// A value of MessagePack whose dictionaries have keys of any type.
+/// A value of MessagePack in lists and dictionaries, some of which are keys.
 pub(crate) fn any_keys() -> impl Strategy<Value = Vec<u8>> {
     let leaf = select(vec![
         &[0_u8][..],
@@ -51,18 +51,12 @@ pub(crate) fn any_keys() -> impl Strategy<Value = Vec<u8>> {
         b"\xc4\x01\xff",
         b"\xca\x00\x80\x00\x00",
     ]);
-    leaf.prop_map(<[u8]>::to_vec).prop_recursive(24, 64, 2, |inner| {
-        let list = vec(inner.clone(), 0..3).prop_map(|items| {
-            let head = 0x90 + items.len() as u8;
-            [vec![head], items.concat()].concat()
-        });
-        let map = vec((inner.clone(), inner), 0..3).prop_map(|entries| {
-            let head = 0x80 + entries.len() as u8;
-            let entries = entries.into_iter().map(|(key, value)| [key, value].concat());
-            [vec![head], entries.collect::<Vec<_>>().concat()].concat()
-        });
-        prop_oneof![list, map]
-    })
+    let wrapped = |inner: Vec<u8>, how: u8| match how {
+        0 => [&[0x91][..], &inner].concat(),
+        1 => [&[0x81, 0][..], &inner].concat(),
+        _ => [&[0x81][..], &inner, &[0]].concat(),
+    };
+    (leaf, vec(0..3_u8, 0..40)).prop_map(move |(leaf, hows)| hows.into_iter().fold(leaf.to_vec(), wrapped))
 }
 
 fn id() -> impl Strategy<Value = u64> {
