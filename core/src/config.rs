@@ -194,8 +194,9 @@ pub struct Limits {
     pub registrations: usize,
     /// Most calls of a session that wait for an answer.
     pub pending_calls: usize,
-    /// Most bytes of further parts of one call that wait for a callee.
-    pub waiting_part_bytes: usize,
+    /// Most bytes of calls that are kept for a session, of each kind: as a caller, what waits for a callee; as a callee,
+    /// what waits for its REGISTERED, and copies of calls that it may leave to others.
+    pub kept_bytes: usize,
     /// Most testaments of a session.
     pub testaments: usize,
     /// Most bytes of arguments in the calls that added the testaments of a session.
@@ -213,7 +214,7 @@ impl Default for Limits {
             subscriptions: 100_000,
             registrations: 100_000,
             pending_calls: 10_000,
-            waiting_part_bytes: 1 << 20,
+            kept_bytes: 16 << 20,
             testaments: 100,
             testament_bytes: 1 << 20,
             hello_timeout: Duration::from_secs(10),

@@ -27,10 +27,6 @@ impl<K: Eq + Hash, V> LazyMap<K, V> {
         self.0.as_ref()?.get(key)
     }
 
-    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.0.as_mut()?.get_mut(key)
-    }
-
     /// Sets the value of `key`; `hasher` is that of the map if it has to be made.
     pub(crate) fn insert(&mut self, key: K, value: V, hasher: &RandomState) {
         let make = || Box::new(HashMap::with_hasher(hasher.clone()));

@@ -21,10 +21,6 @@ impl<T> LazyQueue<T> {
         self.0.as_ref().map_or(0, |queue| queue.len())
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
-    }
-
     pub(crate) fn front(&self) -> Option<&T> {
         self.0.as_ref()?.front()
     }

@@ -11,6 +11,7 @@ pub mod authorize;
 mod broker;
 pub mod config;
 pub mod dealer;
+mod detached;
 pub mod effect;
 pub mod error_uri;
 pub mod features;

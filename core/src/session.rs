@@ -77,6 +77,8 @@ pub(crate) struct Session {
     pub(crate) calls: LazyMap<RequestId, CallKey>,
     /// How many of `calls` have ended.
     pub(crate) ended_calls: u32,
+    /// Bytes of calls that wait for a callee, and of their further parts.
+    pub(crate) waiting_bytes: usize,
     /// Whom it called by a sticky registration.
     pub(crate) sticky: LazyMap<RegistrationId, SessionRef>,
     pub(crate) work: Work,
@@ -96,11 +98,20 @@ pub(crate) struct Registration {
 pub(crate) struct Work {
     /// The last INVOCATION.Request; all ids up to it were issued.
     pub(crate) last_invocation: u64,
-    invocations: LazyMap<u64, Invocation>,
-    by_call: LazyMap<CallKey, u64>,
+    open: Option<Box<Open>>,
+}
+
+/// Calls that their callee has not answered.
+#[derive(Debug)]
+struct Open {
+    invocations: HashMap<u64, Invocation>,
+    by_call: HashMap<CallKey, u64>,
+    /// Bytes of the copies that invocations have for another callee.
+    retry_bytes: usize,
     /// Calls that arrived before REGISTERED could be sent, and all that came behind them, so that one
     /// caller's calls keep their order.
-    pub(crate) held: LazyQueue<Box<Invoke>>,
+    held: LazyQueue<Box<Invoke>>,
+    held_bytes: usize,
 }
 
 /// An invocation that is not yet answered.
@@ -143,6 +154,7 @@ impl Session {
             asking: 0,
             calls: LazyMap::default(),
             ended_calls: 0,
+            waiting_bytes: 0,
             sticky: LazyMap::default(),
             work: Work::default(),
             testaments: None,
@@ -158,50 +170,137 @@ impl Session {
 impl Work {
     /// Invocations that are not yet answered, and calls that will be.
     pub(crate) fn len(&self) -> usize {
-        self.invocations.len() + self.held.len()
+        let count = |open: &Open| open.invocations.len() + open.held.len();
+        self.open.as_deref().map_or(0, count)
+    }
+
+    fn open_mut(&mut self, hasher: &RandomState) -> &mut Open {
+        self.open.get_or_insert_with(|| {
+            Box::new(Open {
+                invocations: HashMap::with_hasher(hasher.clone()),
+                by_call: HashMap::with_hasher(hasher.clone()),
+                retry_bytes: 0,
+                held: LazyQueue::default(),
+                held_bytes: 0,
+            })
+        })
     }
 
     /// Takes note of the next invocation and returns its id.
     pub(crate) fn open(&mut self, invocation: Invocation, hasher: &RandomState) -> u64 {
         self.last_invocation += 1;
-        self.by_call.insert(invocation.call, self.last_invocation, hasher);
-        self.invocations.insert(self.last_invocation, invocation, hasher);
-        self.last_invocation
+        let request = self.last_invocation;
+        let open = self.open_mut(hasher);
+        open.by_call.insert(invocation.call, request);
+        open.invocations.insert(request, invocation);
+        request
+    }
+
+    /// Keeps a copy of an invocation's call for another callee, unless there are more than `limit` bytes of such copies.
+    pub(crate) fn keep_copy(&mut self, request: u64, invoke: &Invoke, limit: usize) {
+        let Some(open) = &mut self.open else {
+            return;
+        };
+        let bytes = invoke.cost();
+        if open.retry_bytes + bytes <= limit
+            && let Some(invocation) = open.invocations.get_mut(&request)
+        {
+            open.retry_bytes += bytes;
+            invocation.retry = Some(Box::new(invoke.detached()));
+        }
     }
 
     /// An invocation that is not yet answered.
     pub(crate) fn invocation(&self, request: u64) -> Option<&Invocation> {
-        self.invocations.get(&request)
+        self.open.as_ref()?.invocations.get(&request)
     }
 
-    /// The callee has begun to answer: nobody else can.
-    pub(crate) fn begun(&mut self, request: u64) {
-        if let Some(invocation) = self.invocations.get_mut(&request) {
-            invocation.retry = None;
+    /// Nobody else can take an invocation any more: the callee has begun to answer, or was asked to end it.
+    pub(crate) fn stays(&mut self, request: u64) {
+        if let Some(open) = &mut self.open
+            && let Some(invocation) = open.invocations.get_mut(&request)
+            && let Some(retry) = invocation.retry.take()
+        {
+            open.retry_bytes -= retry.cost();
         }
     }
 
     /// The id of the open invocation of `call`.
     pub(crate) fn request_of(&self, call: CallKey) -> Option<u64> {
-        self.by_call.get(&call).copied()
+        self.open.as_ref()?.by_call.get(&call).copied()
     }
 
     /// The invocation of `call`, with its id.
     pub(crate) fn invocation_of(&mut self, call: CallKey) -> Option<(u64, &mut Invocation)> {
-        let request = *self.by_call.get(&call)?;
-        Some((request, self.invocations.get_mut(&request)?))
-    }
-
-    /// All that is not yet answered or not yet begun, in its order.
-    pub(crate) fn into_open(self) -> (LazyQueue<Box<Invoke>>, Vec<(u64, Invocation)>) {
-        (self.held, self.invocations.into_sorted())
+        let open = self.open.as_mut()?;
+        let request = *open.by_call.get(&call)?;
+        Some((request, open.invocations.get_mut(&request)?))
     }
 
     /// Takes an invocation as answered.
     pub(crate) fn finish(&mut self, request: u64) -> Option<Invocation> {
-        let invocation = self.invocations.remove(&request)?;
-        self.by_call.remove(&invocation.call);
+        let open = self.open.as_mut()?;
+        let invocation = open.invocations.remove(&request)?;
+        open.by_call.remove(&invocation.call);
+        if let Some(retry) = &invocation.retry {
+            open.retry_bytes -= retry.cost();
+        }
         Some(invocation)
+    }
+
+    /// The call that is held longest, before all others.
+    pub(crate) fn first_held(&self) -> Option<&Invoke> {
+        self.open.as_ref()?.held.front().map(|invoke| &**invoke)
+    }
+
+    /// Whether some of a call is held.
+    pub(crate) fn holds(&self, call: CallKey) -> bool {
+        let mut open = self.open.iter();
+        open.any(|open| open.held.iter().any(|invoke| invoke.call == call))
+    }
+
+    /// Holds a call back behind all others. It comes back where more than `limit` bytes would be held.
+    pub(crate) fn hold(
+        &mut self,
+        mut invoke: Box<Invoke>,
+        limit: usize,
+        hasher: &RandomState,
+    ) -> Result<(), Box<Invoke>> {
+        let open = self.open_mut(hasher);
+        let bytes = open.held_bytes + invoke.cost();
+        if bytes > limit {
+            return Err(invoke);
+        }
+        *invoke = invoke.detached();
+        open.held_bytes = bytes;
+        open.held.push_back(invoke);
+        Ok(())
+    }
+
+    /// Takes out the call that is held longest.
+    pub(crate) fn next_held(&mut self) -> Option<Box<Invoke>> {
+        let open = self.open.as_mut()?;
+        let invoke = open.held.pop_front()?;
+        open.held_bytes -= invoke.cost();
+        Some(invoke)
+    }
+
+    /// Takes out all that is held of a call. Its first part, if that is among it.
+    pub(crate) fn drop_held(&mut self, call: CallKey) -> Option<Box<Invoke>> {
+        let open = self.open.as_mut()?;
+        let dropped = open.held.take_out(|invoke| invoke.call == call);
+        open.held_bytes -= dropped.iter().map(|invoke| invoke.cost()).sum::<usize>();
+        dropped.into_iter().find(|invoke| invoke.part.is_first())
+    }
+
+    /// All calls that are held, and the invocations that are not yet answered, both in their order.
+    pub(crate) fn into_open(self) -> (LazyQueue<Box<Invoke>>, Vec<(u64, Invocation)>) {
+        let Some(open) = self.open else {
+            return Default::default();
+        };
+        let mut invocations: Vec<_> = open.invocations.into_iter().collect();
+        invocations.sort_unstable_by_key(|(request, _)| *request);
+        (open.held, invocations)
     }
 }
 

@@ -179,7 +179,7 @@ fn session_limits(limits: &config::Limits) -> core::Limits {
         subscriptions: limits.subscriptions_per_session,
         registrations: limits.registrations_per_session,
         pending_calls: limits.pending_calls_per_session,
-        waiting_part_bytes: limits.waiting_bytes_per_call,
+        kept_bytes: limits.call_bytes_per_session,
         testaments: limits.testaments_per_session,
         testament_bytes: limits.testament_bytes_per_session,
         hello_timeout: limits.handshake_timeout,

@@ -87,7 +87,7 @@ impl Router {
             place: None,
             rare: progress.then(|| {
                 Box::new(Rare {
-                    parts: Some(Parts::new(call.procedure.clone())),
+                    parts: Some(Parts::new(&call.procedure)),
                     ..Rare::default()
                 })
             }),

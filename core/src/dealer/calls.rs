@@ -47,6 +47,8 @@ pub(super) struct Rare {
     pub(super) waiting: Option<Waiting>,
     /// Set where the arguments come in parts.
     pub(super) parts: Option<Parts>,
+    /// What its caller's session counts for it, see [`Router::count_waiting`](crate::router::Router::count_waiting).
+    pub(super) counted_bytes: usize,
 }
 
 /// A call that waits for a callee that has a place for it.

@@ -101,7 +101,7 @@ impl Router {
         let Some(session) = self.conns.same_session_mut(callee) else {
             return;
         };
-        if session.work.held.iter().any(|invoke| invoke.call == call) {
+        if session.work.holds(call) {
             self.drop_held(callee, call, mode, fx);
         }
         let Some(session) = self.conns.same_session_mut(callee) else {
@@ -112,7 +112,9 @@ impl Router {
             return;
         };
         let was_interrupted = std::mem::replace(&mut invocation.interrupted, true);
-        if mode != CancelMode::Kill {
+        if mode == CancelMode::Kill {
+            work.stays(request);
+        } else {
             work.finish(request);
         }
         if mode == CancelMode::Skip || was_interrupted || !session.features.call_canceling {
@@ -132,11 +134,9 @@ impl Router {
         let Some(session) = self.conns.same_session_mut(callee) else {
             return;
         };
-        let dropped = session.work.held.take_out(|invoke| invoke.call == call);
-        if mode == CancelMode::Kill {
-            for invoke in dropped.into_iter().filter(|invoke| invoke.part.is_first()) {
-                self.post(invoke.call.shard, PeerMessage::Bounce(invoke), fx);
-            }
+        let first = session.work.drop_held(call);
+        if let Some(invoke) = first.filter(|_| mode == CancelMode::Kill) {
+            self.post(invoke.call.shard, PeerMessage::Bounce(invoke), fx);
         }
         self.release_held(callee, fx);
     }

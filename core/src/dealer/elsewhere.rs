@@ -28,12 +28,17 @@ impl Router {
             }
             return;
         }
-        let invoke = match call.parts_mut() {
-            Some(parts) => match parts.came_back(invoke) {
-                Some(first) => first,
-                None => return,
-            },
-            None => invoke,
+        let key = invoke.call;
+        let came_back = match call.parts_mut() {
+            Some(parts) => parts.came_back(invoke),
+            None => Some(invoke),
+        };
+        let may_wait = self.count_waiting(key);
+        let (Some(invoke), Some(call)) = (came_back, self.calls.get_mut(key)) else {
+            if !may_wait {
+                self.fail_call(key, uri::LIMIT_EXCEEDED, fx);
+            }
+            return;
         };
         // The owner may not know yet. Until it does, calls that wait must not be sent where this one came back from: they
         // would come back as well, and give the place to each other for ever. A new registration of the same session has
@@ -117,7 +122,7 @@ impl Router {
             None => Joined::Full,
         };
         match joined {
-            Joined::Waits => self.waits(key, Waiting { invoke, procedure }),
+            Joined::Waits => self.waits(key, Waiting { invoke, procedure }, fx),
             Joined::Found(place) => {
                 self.send_call(key, invoke, (&procedure, &procedure.callees[place]), fx);
             }
@@ -130,12 +135,22 @@ impl Router {
     }
 
     /// The time that caller and realm give a call runs while it waits.
-    fn waits(&mut self, key: CallKey, waiting: Waiting) {
-        let now = self.now;
+    fn waits(&mut self, key: CallKey, waiting: Waiting, fx: &mut Effects) {
         let Some(call) = self.calls.get_mut(key) else {
             return;
         };
         call.rare().waiting = Some(waiting);
+        if !self.count_waiting(key) {
+            self.fail_call(key, uri::LIMIT_EXCEEDED, fx);
+            return;
+        }
+        let now = self.now;
+        let Some(call) = self.calls.get_mut(key) else {
+            return;
+        };
+        if let Some(waiting) = &mut call.rare().waiting {
+            waiting.invoke = waiting.invoke.detached();
+        }
         if let (Some(millis), None) = (call.given, call.deadline) {
             let deadline = now.after(Duration::from_millis(millis.get()));
             call.deadline = Some(deadline);
@@ -147,6 +162,7 @@ impl Router {
     pub(crate) fn turn(&mut self, key: CallKey, callee: Option<Box<Callee>>, fx: &mut Effects) {
         let call = self.calls.get_mut(key);
         let waiting = call.and_then(|call| call.rare.as_mut()?.waiting.take());
+        self.count_waiting(key);
         match (waiting, callee) {
             (Some(Waiting { invoke, procedure }), Some(callee)) => {
                 self.send_call(key, invoke, (&procedure, &callee), fx);

@@ -6,7 +6,7 @@ use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{CallKey, ConnKey, RequestId, SessionRef};
 use crate::message::{Error, Invocation as InvocationMessage, Message, RequestKind, Yield};
-use crate::options::{InvocationDetails, MatchPolicy};
+use crate::options::{CancelMode, InvocationDetails, MatchPolicy};
 use crate::payload::Payload;
 use crate::peer::{Invoke, Outcome, PeerMessage, Reply};
 use crate::router::{Router, is_passthru, passthru};
@@ -27,7 +27,7 @@ impl Router {
     /// A call for a session of this shard.
     pub(crate) fn invoke(&mut self, invoke: Box<Invoke>, fx: &mut Effects) {
         let place = match self.conns.same_session_mut(invoke.callee) {
-            Some(session) if !session.work.held.is_empty() => Place::Hold,
+            Some(session) if session.work.first_held().is_some() => Place::Hold,
             Some(session) => place(session, &invoke),
             None => Place::Bounce,
         };
@@ -35,15 +35,31 @@ impl Router {
     }
 
     fn put(&mut self, place: Place, invoke: Box<Invoke>, fx: &mut Effects) {
+        let limit = self.config.limits.kept_bytes;
         match (place, self.conns.same_session_mut(invoke.callee)) {
             (Place::Deliver, Some(session)) => {
-                if let Some(request) = request_for(session, &invoke, &self.hasher) {
+                if let Some(request) = request_for(session, &invoke, limit, &self.hasher) {
                     fx.send(invoke.callee.conn, invocation(request, *invoke));
                 }
             }
-            (Place::Hold, Some(session)) => session.work.held.push_back(invoke),
+            (Place::Hold, Some(session)) => {
+                if let Err(invoke) = session.work.hold(invoke, limit, &self.hasher) {
+                    self.refuse_held(&invoke, fx);
+                }
+            }
             (Place::Bounce, _) | (_, None) => self.bounce(invoke, fx),
         }
+    }
+
+    /// A call for which there is no room among those that are held. It fails: to send it back would say that the callee is
+    /// gone.
+    fn refuse_held(&mut self, invoke: &Invoke, fx: &mut Effects) {
+        let (call, callee, error) = (invoke.call, invoke.callee, uri::LIMIT_EXCEEDED);
+        if !invoke.part.is_first() {
+            // The callee may have those before it, or they are held as well.
+            self.cancel_invocation(call, callee, CancelMode::KillNoWait, error, fx);
+        }
+        self.fail_from_here(call, error, fx);
     }
 
     fn bounce(&mut self, invoke: Box<Invoke>, fx: &mut Effects) {
@@ -53,14 +69,14 @@ impl Router {
     /// A registration of the session was granted, refused or taken back: calls that were held may go on.
     pub(super) fn release_held(&mut self, callee: SessionRef, fx: &mut Effects) {
         while let Some(session) = self.conns.same_session_mut(callee) {
-            let Some(next) = session.work.held.front() else {
+            let Some(next) = session.work.first_held() else {
                 return;
             };
             let place = place(session, next);
             if let Place::Hold = place {
                 return;
             }
-            if let Some(next) = session.work.held.pop_front() {
+            if let Some(next) = session.work.next_held() {
                 self.put(place, next, fx);
             }
         }
@@ -81,7 +97,7 @@ impl Router {
             (false, _) => Outcome::Result,
         };
         match (&outcome, self.conns.session_mut(conn)) {
-            (Outcome::Progress, Some(session)) => session.work.begun(answer.request.0),
+            (Outcome::Progress, Some(session)) => session.work.stays(answer.request.0),
             (_, Some(session)) => drop(session.work.finish(answer.request.0)),
             (_, None) => {}
         }
@@ -121,7 +137,7 @@ impl Router {
             .session_mut(conn)
             .and_then(|session| session.work.finish(error.request.0));
         if &*error.error == uri::UNAVAILABLE
-            && let Some(invoke) = answered.filter(|it| !it.interrupted).and_then(|it| it.retry)
+            && let Some(invoke) = answered.and_then(|it| it.retry)
         {
             return self.post(call.shard, PeerMessage::Unavailable(invoke), fx);
         }
@@ -173,18 +189,22 @@ impl Router {
             self.bounce(invoke, fx);
         }
         for (_, invocation) in open {
-            let outcome = Outcome::Error(uri::CANCELED.into());
-            let call = invocation.call;
-            self.reply(
-                Reply {
-                    call,
-                    outcome,
-                    rest: Dict::new(),
-                    payload: Payload::EMPTY,
-                },
-                fx,
-            );
+            self.fail_from_here(invocation.call, uri::CANCELED, fx);
         }
+    }
+
+    /// Ends a call by an error of the router's own, on the callee's shard.
+    fn fail_from_here(&mut self, call: CallKey, error: &'static str, fx: &mut Effects) {
+        let (outcome, rest, payload) = (Outcome::Error(error.into()), Dict::new(), Payload::EMPTY);
+        self.reply(
+            Reply {
+                call,
+                outcome,
+                rest,
+                payload,
+            },
+            fx,
+        );
     }
 }
 
@@ -205,18 +225,21 @@ fn place(session: &Session, invoke: &Invoke) -> Place {
 }
 
 /// The id of the invocation for a call, which opens in the callee's session, or of the open one that it continues.
-fn request_for(session: &mut Session, invoke: &Invoke, hasher: &RandomState) -> Option<u64> {
+fn request_for(session: &mut Session, invoke: &Invoke, limit: usize, hasher: &RandomState) -> Option<u64> {
     if !invoke.part.is_first() {
         return session.work.request_of(invoke.call);
     }
-    let may_leave_it = session.features.call_reroute;
     let open = Invocation {
         call: invoke.call,
         receive_progress: invoke.receive_progress,
         interrupted: false,
-        retry: may_leave_it.then(|| Box::new(invoke.clone())),
+        retry: None,
     };
-    Some(session.work.open(open, hasher))
+    let request = session.work.open(open, hasher);
+    if session.features.call_reroute {
+        session.work.keep_copy(request, invoke, limit);
+    }
+    Some(request)
 }
 
 fn invocation(request: u64, invoke: Invoke) -> Message {

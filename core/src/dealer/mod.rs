@@ -15,6 +15,7 @@ mod cancel;
 mod choose;
 mod elsewhere;
 mod invocation;
+mod kept;
 mod load;
 mod owner;
 mod parts;

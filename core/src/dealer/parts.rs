@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use bytestring::ByteString;
 
 use super::calls::{CallState, NO_CALL};
+use crate::detached::{dict, payload, text};
 use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{CallKey, ConnKey, RequestId};
@@ -19,6 +20,11 @@ use crate::router::Router;
 
 /// What a part that waits costs beside its payload, in bytes.
 const PART_COST: usize = 64;
+
+/// Bytes that a further part holds while it waits.
+fn part_cost(payload: &Payload) -> usize {
+    payload.len() + PART_COST
+}
 
 /// The parts of one call, on its caller's shard.
 #[derive(Debug)]
@@ -35,15 +41,16 @@ pub(super) struct Parts {
     /// Those that came back, and behind them those that the caller sent since.
     returned: VecDeque<(Part, Payload)>,
     waiting: VecDeque<(Part, Payload)>,
+    /// Those of `returned` and `waiting`.
     waiting_bytes: usize,
     /// Whether the caller sent the last one.
     pub(super) is_complete: bool,
 }
 
 impl Parts {
-    pub(super) fn new(procedure: ByteString) -> Self {
+    pub(super) fn new(procedure: &ByteString) -> Self {
         Self {
-            procedure,
+            procedure: text(procedure),
             template: None,
             sent: 0,
             returning: 0,
@@ -59,9 +66,10 @@ impl Parts {
     pub(super) fn came_back(&mut self, invoke: Invoke) -> Option<Invoke> {
         if invoke.part.is_first() {
             self.returning = self.sent;
-            self.first = Some(Box::new(invoke));
+            self.first = Some(Box::new(invoke.detached()));
         } else if self.returning > 0 {
-            self.returned.push_back((invoke.part, invoke.payload));
+            self.waiting_bytes += part_cost(&invoke.payload);
+            self.returned.push_back((invoke.part, payload(&invoke.payload)));
         } else {
             // The callee had the first one: its answer, or its end, is what counts.
             return None;
@@ -72,6 +80,17 @@ impl Parts {
         }
         self.template = None;
         self.first.take().map(|first| *first)
+    }
+
+    /// Takes a part that the caller sent before the first has gone to a callee.
+    fn wait(&mut self, part: Part, arguments: &Payload) {
+        self.waiting_bytes += part_cost(arguments);
+        self.waiting.push_back((part, payload(arguments)));
+    }
+
+    /// Bytes of all that waits here.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.first.as_ref().map_or(0, |first| first.cost()) + self.waiting_bytes
     }
 
     /// Whether the callee was gone, and parts are on their way back.
@@ -101,7 +120,6 @@ impl Router {
         } else {
             Part::Last
         };
-        let limit = self.config.limits.waiting_part_bytes;
         let Some(state) = self.calls.get_mut(key) else {
             // The call has ended, which its caller could not know yet.
             if part == Part::Last
@@ -124,9 +142,8 @@ impl Router {
             return;
         }
         if parts.must_wait() {
-            parts.waiting_bytes += call.payload.len() + PART_COST;
-            parts.waiting.push_back((part, call.payload));
-            if parts.waiting_bytes > limit {
+            parts.wait(part, &call.payload);
+            if !self.count_waiting(key) {
                 self.fail_call(key, uri::LIMIT_EXCEEDED, fx);
             }
             return;
@@ -139,8 +156,11 @@ impl Router {
         if let Some(parts) = self.calls.get_mut(invoke.call).and_then(CallState::parts_mut) {
             parts.sent = 1;
             parts.template = Some(Box::new(Invoke {
+                procedure: parts.procedure.clone(),
+                rest: dict(&invoke.rest),
+                caller: invoke.caller.clone(),
                 payload: Payload::EMPTY,
-                ..invoke.clone()
+                ..*invoke
             }));
         }
     }
@@ -169,6 +189,7 @@ impl Router {
         let mut others = std::mem::take(&mut parts.returned);
         others.append(&mut parts.waiting);
         parts.waiting_bytes = 0;
+        self.count_waiting(key);
         for (part, payload) in others {
             self.send_part(key, part, payload, fx);
         }

@@ -98,8 +98,6 @@ impl Router {
     /// Forgets a call; its caller gets its answer from whoever calls this.
     pub(super) fn finish_call(&mut self, key: CallKey, fx: &mut Effects) -> Option<Ended> {
         let call = self.calls.remove(key)?;
-        let calls = &self.calls;
-        self.timers.call_ended(|key| calls.get(key).is_some());
         if let Some(Waiting { procedure, .. }) = call.rare.as_ref().and_then(|rare| rare.waiting.as_ref())
             && let Some(queue) = &procedure.queue
         {
@@ -107,6 +105,9 @@ impl Router {
         }
         if let Some(callee) = &call.place {
             self.leave_callee(callee, fx);
+        }
+        if let (Some(rare), Some(session)) = (&call.rare, self.conns.session_mut(call.caller)) {
+            session.waiting_bytes -= rare.counted_bytes;
         }
         if call.parts().is_some_and(|parts| !parts.is_complete) {
             // The key, which names nothing now, stays until the caller has sent the last part.

@@ -6,6 +6,7 @@ mod cancelling;
 mod durable;
 mod events;
 mod history;
+mod kept;
 mod mesh;
 mod meta;
 mod parts;

@@ -332,7 +332,7 @@ fn a_kill_on_the_way_back_ends_the_call() {
 
 /// The first part is back, and the second still on its way when two more come.
 fn half_bounced(limit: usize) -> (Mesh, Who, Who) {
-    let (mut mesh, caller, next) = gone_callee(|config| config.limits.waiting_part_bytes = limit);
+    let (mut mesh, caller, next) = gone_callee(|config| config.limits.kept_bytes = limit);
     mesh.tell(caller, part(1, "com.sum", "a"));
     mesh.deliver(0, 1);
     mesh.tell(caller, part(1, "com.sum", "b"));

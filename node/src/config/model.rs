@@ -65,8 +65,8 @@ pub struct Limits {
     pub registrations_per_session: usize,
     /// Most calls of a session that wait for an answer.
     pub pending_calls_per_session: usize,
-    /// Most bytes of one call's further parts that wait for a callee.
-    pub waiting_bytes_per_call: usize,
+    /// Most bytes of calls that are kept for a session, of each kind.
+    pub call_bytes_per_session: usize,
     /// Most testaments of a session.
     pub testaments_per_session: usize,
     /// Most bytes of a session's testaments.
@@ -87,7 +87,7 @@ impl Default for Limits {
             subscriptions_per_session: 100_000,
             registrations_per_session: 100_000,
             pending_calls_per_session: 10_000,
-            waiting_bytes_per_call: 1 << 20,
+            call_bytes_per_session: 16 << 20,
             testaments_per_session: 100,
             testament_bytes_per_session: 1 << 20,
             outbox_bytes: 4 << 20,

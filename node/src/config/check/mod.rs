@@ -283,9 +283,9 @@ fn limits(field: &Field<'_>) -> Option<Limits> {
             defaults.pending_calls_per_session,
             |field| count(field, "a number of calls", 1, 10_000_000),
         ),
-        waiting_bytes_per_call: section.or(
-            "waiting_bytes_per_call",
-            defaults.waiting_bytes_per_call,
+        call_bytes_per_session: section.or(
+            "call_bytes_per_session",
+            defaults.call_bytes_per_session,
             |field| count(field, "bytes", 1024, 1 << 30),
         ),
         testaments_per_session: section.or(
