@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use crosspoint_codec::core::message::Message;
 use crosspoint_codec::core::payload::{Format, Payload};
 use crosspoint_codec::{Limits, decode, encode, encode_event, encode_invocation, encode_result, transcode};
-use generate::{any_format, format, json_value, message, raw_bytes, to_json_model};
+use generate::{any_format, any_keys, format, json_value, message, raw_bytes, to_json_model};
 use proptest::prelude::*;
 
 fn written(format: Format, message: &Message) -> Bytes {
@@ -105,6 +105,16 @@ proptest! {
     #[test]
     fn arbitrary_bytes_do_no_harm(bytes in raw_bytes(), format in any_format()) {
         let _ = decode(format, &bytes, &Limits::default());
+    }
+
+    #[test]
+    fn what_is_accepted_does_not_grow_much(value in any_keys(), to in any_format()) {
+        let message = [&b"\x95\x10\x01\x80\xa1t\x91"[..], &value].concat();
+        if let Ok(message) = decode(Format::MsgPack, &Bytes::from(message), &Limits::default()) {
+            let written = written(to, &message);
+            // A float of five bytes takes up to 24 in JSON, a control character of one up to 7.
+            prop_assert!(written.len() <= 7 * value.len() + 64, "{} bytes of {}", written.len(), value.len());
+        }
     }
 
     #[test]

@@ -157,6 +157,22 @@ pub struct Receivers {
     pub exclude_authrole: Option<Vec<ByteString>>,
 }
 
+impl Receivers {
+    /// How many sessions and names all lists have.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        let ids = [&self.eligible, &self.exclude];
+        let names = [
+            &self.eligible_authid,
+            &self.eligible_authrole,
+            &self.exclude_authid,
+            &self.exclude_authrole,
+        ];
+        let ids = ids.into_iter().flatten().map(Vec::len);
+        ids.chain(names.into_iter().flatten().map(Vec::len)).sum()
+    }
+}
+
 /// SUBSCRIBE.Options.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SubscribeOptions {

@@ -20,17 +20,50 @@ pub(crate) enum Timer {
     Histories(RealmId),
 }
 
+/// So many deadlines are kept, whether or not they count.
+const FEW: usize = 1024;
+
 /// All deadlines of one shard.
-#[derive(Debug, Default)]
-pub(crate) struct Timers(BinaryHeap<Reverse<(Time, Timer)>>);
+#[derive(Debug)]
+pub(crate) struct Timers {
+    heap: BinaryHeap<Reverse<(Time, Timer)>>,
+    /// At this number those of calls that have ended are to go: most calls end long before their time is over.
+    crowd: usize,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self {
+            heap: BinaryHeap::new(),
+            crowd: FEW,
+        }
+    }
+}
 
 impl Timers {
     pub(crate) fn set(&mut self, at: Time, timer: Timer) {
-        self.0.push(Reverse((at, timer)));
+        self.heap.push(Reverse((at, timer)));
+    }
+
+    /// A call has ended: lets go of what is there for such calls, when it has become much.
+    pub(crate) fn call_ended(&mut self, is_open: impl Fn(CallKey) -> bool) {
+        if self.heap.len() >= self.crowd {
+            self.heap.retain(|Reverse((_, timer))| match timer {
+                Timer::Call(call) => is_open(*call),
+                Timer::Conn(_) | Timer::Retained(_) | Timer::Histories(_) => true,
+            });
+            // Only when there are twice as many again, so that no call pays for more than a few.
+            self.crowd = FEW.max(2 * self.heap.len());
+        }
+    }
+
+    /// How many are set.
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
     }
 
     pub(crate) fn next(&self) -> Option<Time> {
-        self.0.peek().map(|Reverse((at, _))| *at)
+        self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
     /// The next timer that is due.
@@ -38,6 +71,6 @@ impl Timers {
         if self.next()? > now {
             return None;
         }
-        self.0.pop().map(|Reverse((_, timer))| timer)
+        self.heap.pop().map(|Reverse((_, timer))| timer)
     }
 }

@@ -1,12 +1,13 @@
 //! The receiving side of a `.batched` subprotocol: batches to messages.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use crosspoint_codec::frame::Framing;
-use crosspoint_codec::frame::batch::{Batch, BatchError, Separator};
+use crosspoint_codec::frame::batch::{Batch, BatchError, Separator, room};
 use crosspoint_codec::frame::websocket::{CloseCode, Decoder};
 use crosspoint_core::payload::Format;
 
 use crate::protocol::{Input, websocket_fault, websocket_input};
+use crate::scratch::CHUNK;
 
 /// The batches of one connection. Each message of them is an input of its own, so that the limits on what is handled
 /// in one go hold for messages, not for batches.
@@ -15,9 +16,20 @@ pub(crate) struct Batches {
     decoder: Decoder,
     format: Format,
     /// What is left of the batch at hand.
-    batch: Option<Batch>,
+    left: Option<Left>,
     /// The peer's separator, once it is known.
     separator: Option<Separator>,
+}
+
+/// What is left of a batch.
+#[derive(Debug)]
+struct Left {
+    batch: Batch,
+    /// The octets of the batch, of which `batch` has those that follow the first `taken`.
+    octets: Bytes,
+    taken: usize,
+    /// They are a copy, not a slice of a scratch buffer.
+    own: bool,
 }
 
 impl Batches {
@@ -25,7 +37,7 @@ impl Batches {
         Self {
             decoder,
             format,
-            batch: None,
+            left: None,
             separator: None,
         }
     }
@@ -33,23 +45,34 @@ impl Batches {
     /// As [`Protocol::next`](crate::protocol::Protocol::next).
     pub(crate) fn next(&mut self, buf: &mut BytesMut) -> Option<Input> {
         loop {
-            if let Some(message) = self.batch.as_mut().and_then(Iterator::next) {
+            if let Some(message) = self.left.as_mut().and_then(|left| left.next(self.format)) {
                 return Some(message.map_or_else(fault, Input::Message));
             }
+            self.left = None;
             let octets = match websocket_input(&mut self.decoder, buf)? {
                 Input::Message(octets) => octets,
                 other => return Some(other),
             };
-            match Batch::new(self.format, octets) {
-                Ok(batch) => {
-                    let separator = batch.separator();
-                    self.batch = Some(batch);
+            match Left::new(self.format, octets, false) {
+                Ok(left) => {
+                    let separator = left.batch.separator();
+                    self.left = Some(left);
                     if let Some(input) = self.learn(separator) {
                         return Some(input);
                     }
                 }
                 Err(error) => return Some(fault(error)),
             }
+        }
+    }
+
+    /// As [`Protocol::keep`](crate::protocol::Protocol::keep).
+    pub(crate) fn keep(&mut self) {
+        // What is longer than a chunk is in memory of its own.
+        let in_chunk = |left: &mut Left| !left.own && left.octets.len() <= CHUNK;
+        if let Some(left) = self.left.take_if(in_chunk) {
+            let rest = left.octets.get(left.taken..).unwrap_or_default();
+            self.left = Left::new(self.format, Bytes::copy_from_slice(rest), true).ok();
         }
     }
 
@@ -67,6 +90,26 @@ impl Batches {
         separator
             .filter(|&separator| separator != Separator::default())
             .map(|separator| Input::Framing(Framing::Batched(separator)))
+    }
+}
+
+impl Left {
+    fn new(format: Format, octets: Bytes, own: bool) -> Result<Self, BatchError> {
+        Ok(Self {
+            batch: Batch::new(format, octets.clone())?,
+            octets,
+            taken: 0,
+            own,
+        })
+    }
+
+    fn next(&mut self, format: Format) -> Option<Result<Bytes, BatchError>> {
+        let message = self.batch.next()?;
+        if let Ok(message) = &message {
+            let separator = usize::from(format == Format::Json);
+            self.taken += room(format) + message.len() + separator;
+        }
+        Some(message)
     }
 }
 

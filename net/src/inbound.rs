@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - A connection without an incomplete frame owns no read buffer.
-//! - After one read or [`MESSAGES_PER_TURN`] messages the other connections have their turn.
+//! - After one read, [`MESSAGES_PER_TURN`] messages or [`BYTES_PER_TURN`] of them the other connections have their turn.
 
 use std::io;
 use std::time::Duration;
@@ -15,6 +15,11 @@ use crate::scratch::Received;
 
 /// Messages of one connection that are handled in one go.
 const MESSAGES_PER_TURN: usize = 128;
+
+/// Bytes of messages of one connection after which no further one is handled in one go. Twice what one read brings, so
+/// that only long, compressed or batched messages get this far: what comes of them is to be written before there is more
+/// of it than an outbox takes.
+const BYTES_PER_TURN: usize = 128 * 1024;
 
 /// Until a reader that was told to wait asks again, at first; in between the time doubles, four times at most.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -83,14 +88,19 @@ impl Inbound {
         if !self.unhandled {
             return Reading::Drained;
         }
-        for _ in 0..MESSAGES_PER_TURN {
+        let (mut messages, mut bytes) = (0, 0);
+        while messages < MESSAGES_PER_TURN && bytes < BYTES_PER_TURN {
+            messages += 1;
             let Some(input) = self.protocol.next(&mut self.received.bytes) else {
                 self.unhandled = false;
                 self.received.keep(self.protocol.missing(&self.received.bytes));
                 return Reading::Drained;
             };
             match input {
-                Input::Message(message) => shard.receive(conn, message),
+                Input::Message(message) => {
+                    bytes += message.len();
+                    shard.receive(conn, message);
+                }
                 Input::Ping(pong) => shard.queue(conn, pong),
                 Input::Pong => {}
                 Input::Framing(framing) => shard.set_framing(conn, framing),
@@ -107,6 +117,7 @@ impl Inbound {
             }
         }
         // Until it is handled it must not keep a chunk that others could use.
+        self.protocol.keep();
         self.received.keep(self.protocol.missing(&self.received.bytes));
         Reading::More
     }
@@ -129,3 +140,7 @@ impl Inbound {
         false
     }
 }
+
+#[cfg(test)]
+#[path = "inbound_tests.rs"]
+mod tests;

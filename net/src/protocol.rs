@@ -55,6 +55,14 @@ impl Protocol {
         }
     }
 
+    /// To be called when messages are left for another turn: they must not keep a chunk of the scratch buffer that
+    /// others could use.
+    pub(crate) fn keep(&mut self) {
+        if let Self::Batched(batches) = self {
+            batches.keep();
+        }
+    }
+
     /// How many more octets the incomplete frame in `buf` is said to need.
     pub(crate) fn missing(&self, buf: &[u8]) -> usize {
         match self {

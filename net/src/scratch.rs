@@ -6,7 +6,7 @@
 use bytes::BytesMut;
 
 /// Bytes of one chunk: the most that one read can bring.
-const CHUNK: usize = 64 * 1024;
+pub(crate) const CHUNK: usize = 64 * 1024;
 
 /// Room below which the next chunk is begun: the least that one read can bring if there is more than that.
 pub(crate) const ROOM_MIN: usize = 16 * 1024;

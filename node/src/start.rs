@@ -1,6 +1,6 @@
 //! `crosspoint start`: from arguments to a running router, and to its end.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process;
 use std::sync::Arc;
@@ -28,6 +28,9 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// When the process ends even if something in it does not.
 const SHUTDOWN_BOUND: Duration = Duration::from_secs(3);
+
+/// How much longer it waits for a slow disk to take what is still to be stored.
+const STORE_BOUND: Duration = Duration::from_secs(10);
 
 /// Why a command failed, as text for a person.
 #[derive(Debug)]
@@ -74,6 +77,8 @@ pub fn start(args: &StartArgs) -> Result<(), Failure> {
     pin(&config.router.cpus)?;
     let cpus = thread::available_parallelism().map_or(1, Into::into);
     let shards = shard_count(&config.router, cpus);
+    // Reading them takes seconds where there is much, in which a signal ends the process at once.
+    let stores = Stores::open(&config.router)?;
 
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
@@ -87,7 +92,6 @@ pub fn start(args: &StartArgs) -> Result<(), Failure> {
     drop(entered);
     let secret = Secret::draw().map_err(|error| Failure::system("get random numbers", &error))?;
     let (sender, connections) = mpsc::channel(control::QUEUE);
-    let stores = Stores::open(&config.router)?;
     let storage = stores.clone().map(|stores| stores as _);
     let running = crosspoint_net::start(server_spec(&config, shards, secret, (sender, storage)))?;
     announce(&config, running.addresses(), shards.into(), args.log_format);
@@ -190,7 +194,8 @@ fn announce(config: &Config, addresses: &[Address], shards: u16, format: LogForm
     }
     info!(shards, "router started");
     if format == LogFormat::Text {
-        print!("{}", welcome(config, addresses, shards));
+        // A terminal that is gone, or a full disk behind it, is no reason to end.
+        let _ = write!(io::stdout(), "{}", welcome(config, addresses, shards));
     }
 }
 
@@ -229,18 +234,20 @@ async fn until_signal(
         "stopping: sessions get GOODBYE; a second signal stops at once"
     );
     let (done, ended) = oneshot::channel();
+    let (all_stored, stored) = oneshot::channel();
     let stop = move || {
         if let Some(stores) = &stores {
             // Most of the work is done while sessions say goodbye.
             stores.hurry();
         }
         let ended = running.shutdown(GRACE);
+        // Nobody waits for the answers any more if the time is over.
+        let _ = done.send(ended);
         // No shard has anything to store any more.
         if let Some(stores) = stores {
             stores.close();
         }
-        // Nobody waits for the answer any more if the time is over.
-        let _ = done.send(ended);
+        let _ = all_stored.send(());
     };
     thread::Builder::new()
         .name("shutdown".to_owned())
@@ -248,17 +255,29 @@ async fn until_signal(
         .map_err(|error| Failure::system("start a thread", &error))?;
     tokio::select! {
         ended = ended => match ended {
-            Ok(Ok(())) => info!("stopped"),
+            Ok(Ok(())) => {}
             Ok(Err(stuck)) => return Err(Failure(format!("stopped, but not in order: {stuck:?}"))),
             Err(_) => return Err(Failure("stopped, but not in order".to_owned())),
         },
         () = tokio::time::sleep(SHUTDOWN_BOUND) => {
             return Err(Failure(format!("not stopped in order within {} s", SHUTDOWN_BOUND.as_secs())));
         }
-        (name, status) = signals.next() => {
-            error!(signal = name, "stopping at once");
-            process::exit(status);
+        (name, status) = signals.next() => stop_at_once(name, status),
+    }
+    tokio::select! {
+        _ = stored => info!("stopped"),
+        () = tokio::time::sleep(STORE_BOUND) => {
+            return Err(Failure(format!(
+                "stopped, but the disk did not take all events of durable histories within {} s",
+                STORE_BOUND.as_secs()
+            )));
         }
+        (name, status) = signals.next() => stop_at_once(name, status),
     }
     Ok(())
+}
+
+fn stop_at_once(signal: &str, status: i32) -> ! {
+    error!(signal, "stopping at once");
+    process::exit(status)
 }

@@ -56,5 +56,9 @@ pub(crate) const FLUSH_CONNECTIONS_MAX: usize = 256;
 /// Envelopes that one slice of the mailbox pump takes.
 pub(crate) const PUMP_BATCHES_MAX: usize = 256;
 
+/// Bytes of envelopes after which the mailbox pump takes no further one: what comes of them is to be written before there
+/// is more of it than an outbox takes. Short messages take longer than [`SLICE`] before there are so many.
+pub(crate) const PUMP_BYTES_MAX: usize = 1 << 20;
+
 /// How long a slice of work goes on before other tasks and the reactor get their turn.
 pub const SLICE: Duration = Duration::from_millis(1);

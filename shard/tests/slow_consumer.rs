@@ -43,6 +43,22 @@ fn publish(world: &mut World, publisher: &Peer, count: usize) {
 }
 
 #[test]
+fn what_piled_up_in_a_mailbox_is_not_the_subscribers_fault() {
+    let mut world = World::new(2, &ShardConfig::default());
+    let (publisher, subscriber) = (world.join(0), world.join(1));
+    assert_eq!(world.ask(&subscriber, &json!([32, 1, {}, "com.topic"]))[0], 33);
+    // The subscriber's shard has no turn meanwhile.
+    for request in 1..=50 {
+        let message = json!([16, request, {}, "com.topic", ["x".repeat(100_000)]]);
+        world.give(&publisher, &message);
+        world.turn(0);
+    }
+    world.run();
+    assert_eq!(subscriber.received().len(), 50);
+    assert!(!subscriber.wire.closed.get());
+}
+
+#[test]
 fn a_slow_subscriber_is_disconnected_and_others_miss_nothing() {
     let (mut world, publisher, slow, quick) = scene(SlowConsumer::Disconnect);
     publish(&mut world, &publisher, 9);

@@ -374,7 +374,7 @@ fn keys_of_any_type_are_skipped_with_what_is_in_them() {
 #[test]
 fn a_key_has_no_lists_and_dictionaries_as_keys() {
     // {[{1: 2}]: 3}, {[{[]: 2}]: 3}, {{{}: 1}: 2}
-    let keys: [(&[u8], &[u8], Result<(), Malformed>); 3] = [
+    let keys = [
         (&[0x81, 0x91, 0x81, 1, 2, 3], &[0xa1, 0x81, 0xa1, 1, 2, 3], Ok(())),
         (
             &[0x81, 0x91, 0x81, 0x90, 2, 3],
@@ -382,8 +382,8 @@ fn a_key_has_no_lists_and_dictionaries_as_keys() {
             Err(Malformed::KeyInKey),
         ),
         (
-            &[0x81, 0x81, 0x80, 1, 2],
-            &[0xa1, 0xa1, 0xa0, 1, 2],
+            &[0x81, 0x81, 0x80, 1, 2, 3],
+            &[0xa1, 0xa1, 0xa0, 1, 2, 3],
             Err(Malformed::KeyInKey),
         ),
     ];

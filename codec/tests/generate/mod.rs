@@ -40,6 +40,25 @@ pub(crate) fn raw_bytes() -> impl Strategy<Value = Bytes> {
     vec(prop_oneof![any::<u8>(), meaningful], 0..64).prop_map(Bytes::from)
 }
 
+/// A value of MessagePack in lists and dictionaries, some of which are keys.
+pub(crate) fn any_keys() -> impl Strategy<Value = Vec<u8>> {
+    let leaf = select(vec![
+        &[0_u8][..],
+        &[0xc0],
+        &[0xc2],
+        b"\xa1\"",
+        b"\xa1\x01",
+        b"\xc4\x01\xff",
+        b"\xca\x00\x80\x00\x00",
+    ]);
+    let wrapped = |inner: Vec<u8>, how: u8| match how {
+        0 => [&[0x91][..], &inner].concat(),
+        1 => [&[0x81, 0][..], &inner].concat(),
+        _ => [&[0x81][..], &inner, &[0]].concat(),
+    };
+    (leaf, vec(0..3_u8, 0..40)).prop_map(move |(leaf, hows)| hows.into_iter().fold(leaf.to_vec(), wrapped))
+}
+
 fn id() -> impl Strategy<Value = u64> {
     prop_oneof![1..=300u64, 1..=ID_MAX, Just(ID_MAX)]
 }

@@ -2,11 +2,12 @@
 
 use bytestring::ByteString;
 
+use super::filter;
 use crate::detached::{dict, dict_cost, payload, text};
 use crate::options::Receivers;
 use crate::peer::Publication;
 
-/// The same publication in memory of its own.
+/// The same publication in memory of its own, its lists of receivers [sorted](filter::sort).
 pub(super) fn detached(publication: &Publication) -> Publication {
     Publication {
         realm: publication.realm,
@@ -49,12 +50,14 @@ pub(super) fn cost(publication: &Publication) -> usize {
 
 fn receivers(lists: &Receivers) -> Receivers {
     let names = |list: &Option<Vec<ByteString>>| list.as_ref().map(|list| list.iter().map(text).collect());
-    Receivers {
+    let mut copy = Receivers {
         eligible: lists.eligible.clone(),
         eligible_authid: names(&lists.eligible_authid),
         eligible_authrole: names(&lists.eligible_authrole),
         exclude: lists.exclude.clone(),
         exclude_authid: names(&lists.exclude_authid),
         exclude_authrole: names(&lists.exclude_authrole),
-    }
+    };
+    filter::sort(&mut copy);
+    copy
 }

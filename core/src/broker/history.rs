@@ -295,7 +295,7 @@ impl Router {
         let admits = |publication: &Publication| {
             let lists = publication.receivers.as_deref();
             lists.is_none_or(|lists| {
-                Filter::new(lists, &self.hasher).admits(query.caller.session, &query.caller.identity)
+                Filter::of_sorted(lists).admits(query.caller.session, &query.caller.identity)
             })
         };
         let found = histories.histories[*place].log.select(&query.selection, admits);

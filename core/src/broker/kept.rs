@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use ahash::RandomState;
 use smallvec::SmallVec;
 
 use super::detached::cost;
@@ -33,7 +32,6 @@ pub(super) struct Reader<'a> {
     pub(super) session: SessionId,
     pub(super) identity: &'a Identity,
     pub(super) now: Time,
-    pub(super) hasher: &'a RandomState,
 }
 
 /// See the module.
@@ -60,6 +58,7 @@ pub(super) struct Event {
 }
 
 impl Event {
+    /// An event for a publication that is [detached](super::detached::detached).
     pub(super) fn new(
         publication: Publication,
         excluded: Option<SessionId>,
@@ -80,7 +79,7 @@ impl Event {
     }
 
     fn is_for(&self, reader: &Reader<'_>) -> bool {
-        let admits = |lists| Filter::new(lists, reader.hasher).admits(reader.session, reader.identity);
+        let admits = |lists| Filter::of_sorted(lists).admits(reader.session, reader.identity);
         self.excluded != Some(reader.session) && self.publication.receivers.as_deref().is_none_or(admits)
     }
 }

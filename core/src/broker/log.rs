@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 
-use super::detached::cost;
+use super::detached::{cost, detached};
 use crate::config::History;
 use crate::effect::StoredEvent;
 use crate::ids::PublicationId;
@@ -50,6 +50,7 @@ pub struct Selection {
 #[derive(Clone, Debug)]
 pub(super) struct Past {
     pub(super) at: UnixTime,
+    /// [Detached](detached).
     pub(super) publication: Arc<Publication>,
 }
 
@@ -102,8 +103,12 @@ impl Log {
         let StoredEvent {
             number,
             at,
-            publication,
+            mut publication,
         } = event;
+        if publication.receivers.is_some() {
+            // Whoever stored it may have had its lists in another order.
+            publication = Arc::new(detached(&publication));
+        }
         if let Some(numbers) = &mut self.numbers {
             debug_assert!(number >= numbers.next, "{number} after {}", numbers.next);
             if numbers.next == 0 {
@@ -325,6 +330,30 @@ mod tests {
         assert_eq!(select(&log, all), [3]);
         let none = |wanted: &mut Selection| (wanted.from_time, wanted.until_time) = (time(40), time(10));
         assert_eq!(select(&log, none), [0_u64; 0]);
+    }
+
+    /// They are searched by halves, whoever wrote them.
+    #[test]
+    fn the_lists_of_what_comes_from_a_store_are_sorted() {
+        let lists = crate::options::Receivers {
+            eligible_authrole: Some(vec!["b".into(), "a".into()]),
+            ..Default::default()
+        };
+        let Past { at, publication } = past(1, 10);
+        let mut publication = detached(&publication);
+        publication.receivers = Some(Box::new(lists));
+        let stored = StoredEvent {
+            number: 1,
+            at,
+            publication: Arc::new(publication),
+        };
+        let mut log = Log::default();
+        log.restore(stored, &bounds());
+        let found = log.select(&Selection::default(), |publication| {
+            let lists = publication.receivers.as_deref().unwrap();
+            lists.eligible_authrole.as_deref() == Some(&["a".into(), "b".into()])
+        });
+        assert_eq!(found.len(), 1);
     }
 
     #[test]

@@ -221,7 +221,6 @@ impl Router {
             session: subscriber.session,
             identity: &subscriber.identity,
             now: self.now,
-            hasher: &self.hasher,
         };
         let kept = &self.realms[key.realm.0 as usize].broker.retaining.kept;
         let events = kept.find(pattern, &reader, (most, ANSWER_BYTES));

@@ -98,6 +98,8 @@ impl Router {
     /// Forgets a call; its caller gets its answer from whoever calls this.
     pub(super) fn finish_call(&mut self, key: CallKey, fx: &mut Effects) -> Option<Ended> {
         let call = self.calls.remove(key)?;
+        let calls = &self.calls;
+        self.timers.call_ended(|key| calls.get(key).is_some());
         if let Some(Waiting { procedure, .. }) = call.rare.as_ref().and_then(|rare| rare.waiting.as_ref())
             && let Some(queue) = &procedure.queue
         {

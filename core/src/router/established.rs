@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use bytestring::ByteString;
+
 use super::Router;
 use crate::effect::Effects;
 use crate::error_uri as uri;
@@ -10,7 +12,7 @@ use crate::message::{Error, Message, RequestKind};
 use crate::options::MatchPolicy;
 use crate::payload::Payload;
 use crate::uri::{UriCheck, is_valid};
-use crate::value::Dict;
+use crate::value::{Dict, Value};
 
 /// Why a request is answered by ERROR.
 #[derive(Debug)]
@@ -134,13 +136,26 @@ fn sequential_request(message: &Message) -> Option<RequestId> {
     }
 }
 
-/// Keys of payload passthru mode, and of autobahn's older form of it: they go with the payload.
+/// Keys of payload passthru mode (specification, "Payload Passthru Mode"), and of autobahn's older form of it. Their
+/// values are text, which the codec sees to.
+const PASSTHRU: [&str; 7] = [
+    "ppt_scheme",
+    "ppt_serializer",
+    "ppt_cipher",
+    "ppt_keyid",
+    "enc_algo",
+    "enc_key",
+    "enc_serializer",
+];
+
+/// What of these options or details goes with the payload: no more than that, since each receiver gets a copy.
 pub(crate) fn passthru(rest: Dict) -> Dict {
     if rest.is_empty() {
         return rest;
     }
-    let is_passthru = |key: &str| key.starts_with("ppt_") || key.starts_with("enc_");
-    Dict(rest.0.into_iter().filter(|(key, _)| is_passthru(key)).collect())
+    let goes_along =
+        |(key, value): &(ByteString, Value)| PASSTHRU.contains(&&**key) && value.as_str().is_some();
+    Dict(rest.0.into_iter().filter(goes_along).collect())
 }
 
 /// Whether these options or details are those of payload passthru mode.

@@ -214,6 +214,12 @@ impl Router {
         self.timers.next()
     }
 
+    /// How many deadlines are set, of which some may not count any more.
+    #[must_use]
+    pub fn deadlines(&self) -> usize {
+        self.timers.len()
+    }
+
     /// Deadlines may have passed. Calling it too often does no harm.
     pub fn timeout(&mut self, now: Time, fx: &mut Effects) {
         self.now = now;

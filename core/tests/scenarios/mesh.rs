@@ -173,6 +173,11 @@ impl Mesh {
         self.settle();
     }
 
+    /// How many deadlines all shards have set.
+    pub(crate) fn deadlines(&self) -> usize {
+        self.routers.iter().map(Router::deadlines).sum()
+    }
+
     /// Shard `to` takes all that `from` has posted to it so far.
     pub(crate) fn deliver(&mut self, from: u16, to: u16) {
         let waiting = std::mem::take(&mut self.mail[usize::from(from)][usize::from(to)]);

@@ -1,7 +1,7 @@
 //! PT: payload passthru mode.
 
 use crosspoint_core::message::Message;
-use crosspoint_core::value::Dict;
+use crosspoint_core::value::{Dict, Value};
 
 use crate::mesh::{ALL_FEATURES, Mesh, Who, everywhere};
 use crate::say::{call, failure, progress, publish, register, result, subscribe};
@@ -42,6 +42,24 @@ fn pt_001_pt_002_publications() {
         mesh.say(other, sealed(publish(1, "com.topic", |_| {})));
         assert_eq!(mesh.heard(other), VIOLATION);
         assert_eq!(mesh.heard(subscriber), [""; 0]);
+    });
+}
+
+#[test]
+fn only_what_is_known_of_the_mode_goes_along() {
+    everywhere(|mut mesh| {
+        let (publisher, subscriber) = (mesh.join(), mesh.join());
+        mesh.subscribe(subscriber, subscribe(1, "com.topic"));
+        let mut message = sealed(publish(1, "com.topic", |_| {}));
+        if let Message::Publish(publish) = &mut message {
+            publish.options.rest.push("ppt_more", "x");
+            publish
+                .options
+                .rest
+                .push("enc_more", Value::List(vec![Value::Null; 1000]));
+        }
+        mesh.say(publisher, message);
+        assert_eq!(mesh.heard(subscriber), [format!("EVENT news{SEALED}")]);
     });
 }
 

@@ -50,6 +50,24 @@ fn ct_002_ct_006_the_callee_is_interrupted_and_its_late_answer_dropped() {
 }
 
 #[test]
+fn calls_that_have_ended_leave_no_deadlines_behind() {
+    everywhere(|mut mesh| {
+        let caller = mesh.join();
+        let callee = mesh.join();
+        mesh.register(callee, register_with(1, "com.sum", |_| {}));
+        for number in 1..=5_000 {
+            mesh.say(
+                caller,
+                call_with(number, "com.sum", "x", |options| options.timeout = Some(u64::MAX)),
+            );
+            mesh.say(callee, result(number, "y"));
+        }
+        assert_eq!(mesh.heard(caller).len(), 5_000);
+        assert!(mesh.deadlines() <= 1024 + 10, "{}", mesh.deadlines());
+    });
+}
+
+#[test]
 fn ct_005_an_answer_in_time_is_the_only_one() {
     everywhere(|mut mesh| {
         let (caller, callee) = waiting(&mut mesh, &[], false);

@@ -179,11 +179,16 @@ impl Place {
     /// # Errors
     /// [`Unusable`]
     pub(super) fn begin(&self, file: &File, realm: RealmId) -> Result<Vec<Vec<StoredEvent>>, Unusable> {
+        let transaction = file.database.begin_read().map_err(Error::from)?;
+        let is_new = transaction.list_tables().map_err(Error::from)?.next().is_none();
+        if !is_new {
+            self.check(&transaction)?;
+        }
+        drop(transaction);
         let transaction = file.database.begin_write().map_err(Error::from)?;
         self.prepare(&transaction)?;
         transaction.commit().map_err(Error::from)?;
         let transaction = file.database.begin_read().map_err(Error::from)?;
-        self.check(&transaction)?;
         Ok(self.read(&transaction, realm)?)
     }
 

@@ -23,7 +23,8 @@ use std::task::Waker;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use crosspoint_core::ids::{SHARDS_MAX, ShardId};
-use crosspoint_core::peer::{PeerMessage, Retained};
+use crosspoint_core::peer::{PeerMessage, Publication, Retained};
+use crosspoint_core::value::Dict;
 
 pub use mailbox::Mailbox;
 pub(crate) use postman::Postman;
@@ -186,19 +187,22 @@ impl Inbox {
     }
 }
 
-/// Bytes that a message holds while it waits: its place, what usually hangs on it, and its payload.
+/// Bytes that a message holds while it waits: its place, what usually hangs on it, its payload, and what a client may
+/// make long.
 fn cost(message: &PeerMessage) -> usize {
     /// The message itself, URIs, options: rounded up, since counting them exactly would cost more than they do.
     const FIXED: usize = 256;
     let payload = match message {
-        PeerMessage::Publication(publication) | PeerMessage::Record(publication) => publication.payload.len(),
-        PeerMessage::Invoke(invoke) | PeerMessage::Bounce(invoke) | PeerMessage::Unavailable(invoke) => {
-            invoke.payload.len()
+        PeerMessage::Publication(publication) | PeerMessage::Record(publication) => {
+            of_publication(publication)
         }
-        PeerMessage::Reply(reply) => reply.payload.len(),
-        PeerMessage::Retain(retain) => retain.publication.payload.len(),
+        PeerMessage::Invoke(invoke) | PeerMessage::Bounce(invoke) | PeerMessage::Unavailable(invoke) => {
+            invoke.payload.len() + of_texts(&invoke.rest)
+        }
+        PeerMessage::Reply(reply) => reply.payload.len() + of_texts(&reply.rest),
+        PeerMessage::Retain(retain) => of_publication(&retain.publication),
         PeerMessage::Retained { events, .. } => {
-            let bytes = |event: &Retained| FIXED + event.publication.payload.len();
+            let bytes = |event: &Retained| FIXED + of_publication(&event.publication);
             events.iter().map(bytes).sum()
         }
         PeerMessage::Answer { answer, .. } => answer.cost(),
@@ -218,4 +222,18 @@ fn cost(message: &PeerMessage) -> usize {
         | PeerMessage::Cancel { .. } => 0,
     };
     FIXED + payload
+}
+
+fn of_publication(publication: &Publication) -> usize {
+    /// One entry of a list of receivers, its text included.
+    const ENTRY: usize = 48;
+    let receivers = publication.receivers.as_deref();
+    let lists = receivers.map_or(0, |lists| ENTRY * lists.entries());
+    publication.payload.len() + lists + of_texts(&publication.rest)
+}
+
+/// Of the keys of payload passthru mode, which are few.
+fn of_texts(dict: &Dict) -> usize {
+    let texts = dict.0.iter().map(|(_, value)| value.as_str().map_or(0, str::len));
+    texts.sum()
 }

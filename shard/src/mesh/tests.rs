@@ -7,9 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use crosspoint_core::ids::{CallKey, ShardId};
+use crosspoint_core::ids::{CallKey, PublicationId, RealmId, SessionId, ShardId};
+use crosspoint_core::options::Receivers;
 use crosspoint_core::payload::{Format, Payload};
-use crosspoint_core::peer::{Outcome, PeerMessage, Reply, Token};
+use crosspoint_core::peer::{Outcome, PeerMessage, Publication, Reply, Token};
 use crosspoint_core::value::Dict;
 
 use super::{Mailbox, Mesh, MeshLimits, Postman};
@@ -154,6 +155,47 @@ fn bytes_over_the_limit_show_until_half_is_gone() {
         mailboxes[1].take().unwrap();
         postman.send();
         assert_eq!(mesh.over_limit().is_some(), left > 2, "{left} left");
+    }
+}
+
+#[test]
+fn all_that_a_client_can_make_long_counts() {
+    let text = |length: usize| Dict::new().with("enc_key", "x".repeat(length));
+    let publication = |lists: Option<Receivers>, rest| {
+        PeerMessage::Publication(Arc::new(Publication {
+            realm: RealmId(0),
+            topic: "com.topic".into(),
+            publication: PublicationId(1),
+            publisher: None,
+            trustlevel: None,
+            receivers: lists.map(Box::new),
+            retain: false,
+            rest,
+            payload: Payload::EMPTY,
+        }))
+    };
+    let lists = Receivers {
+        eligible: Some(vec![SessionId(1); 2000]),
+        exclude_authid: Some(vec!["name".into(); 2000]),
+        ..Receivers::default()
+    };
+    let with_text = |message: PeerMessage| match message {
+        PeerMessage::Reply(reply) => PeerMessage::Reply(Box::new(Reply {
+            rest: text(150_000),
+            ..*reply
+        })),
+        other => other,
+    };
+    for message in [
+        publication(Some(lists), Dict::new()),
+        publication(None, text(150_000)),
+        with_text(reply(0)),
+    ] {
+        let (mesh, _mailboxes) = Mesh::new(2, SMALL);
+        let mut postman = postman(0, &mesh);
+        postman.post(ShardId(1), message);
+        postman.send();
+        assert_eq!(mesh.over_limit(), Some(ShardId(1)));
     }
 }
 

@@ -35,7 +35,7 @@ use crosspoint_core::router::Router;
 use crosspoint_core::time::Time;
 
 use crate::clock::Clock;
-use crate::config::{PUMP_BATCHES_MAX, ShardConfig};
+use crate::config::{PUMP_BATCHES_MAX, PUMP_BYTES_MAX, ShardConfig};
 use crate::counters::Counters;
 use crate::kind::Kind;
 use crate::mesh::{Mailbox, Mesh, Postman};
@@ -275,22 +275,23 @@ impl Shard {
         }
     }
 
-    /// Handles envelopes of the mailbox for `budget` at most, one envelope at least. Whether there were any; there may
-    /// be more then.
+    /// Handles envelopes of the mailbox for `budget` at most, and no more than are to be answered by one
+    /// [`flush`](Self::flush), but one envelope at least. Whether there were any; there may be more then.
     pub fn take_mail(&mut self, mailbox: &mut Mailbox, budget: Duration) -> bool {
         let end = self.clock.now().after(budget);
-        let mut any = false;
+        let (mut any, mut bytes) = (false, 0);
         for _ in 0..PUMP_BATCHES_MAX {
             let Some(envelope) = mailbox.take() else {
                 break;
             };
             any = true;
+            bytes += envelope.bytes;
             self.counters.mail_batches.one();
             self.counters.mail_messages.add(envelope.messages.len() as u64);
             for message in envelope.messages {
                 self.step(|router, now, fx| router.peer(now, envelope.from, message, fx));
             }
-            if self.clock.now() >= end {
+            if bytes >= PUMP_BYTES_MAX || self.clock.now() >= end {
                 break;
             }
         }

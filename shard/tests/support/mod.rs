@@ -214,20 +214,23 @@ impl World {
         loop {
             let before = self.batches();
             let mut held = false;
-            for (shard, mailbox) in self.shards.iter_mut().zip(&mut self.mailboxes) {
-                while shard.take_mail(mailbox, SLICE) {}
-                held |= loop {
-                    match shard.flush(SLICE) {
-                        Flushed::All => break false,
-                        Flushed::More => {}
-                        Flushed::Held => break true,
-                    }
-                };
+            for shard in 0..self.shards.len() {
+                let (mut took, mut flushed) = self.turn(shard);
+                while took || flushed == Flushed::More {
+                    (took, flushed) = self.turn(shard);
+                }
+                held |= flushed == Flushed::Held;
             }
             if !held && self.batches() == before {
                 return;
             }
         }
+    }
+
+    /// One turn of a shard: whether it took mail, and what it left behind.
+    pub fn turn(&mut self, shard: usize) -> (bool, Flushed) {
+        let (shard, mailbox) = (&mut self.shards[shard], &mut self.mailboxes[shard]);
+        (shard.take_mail(mailbox, SLICE), shard.flush(SLICE))
     }
 
     /// Batches that were sent so far.

@@ -130,6 +130,17 @@ def test_a_batch_of_many_messages(connect: Connect) -> None:
     expect_errors(session, *numbers)
 
 
+def test_a_batch_of_large_events(websocket: Peers, connect: Connect) -> None:
+    """A batch of more than an outbox holds reaches a subscriber that reads, whole."""
+    topic, filling, count = websocket.uri("topic"), "x" * 100_000, 50
+    subscriber, publisher = websocket.join(), connect().join()
+    subscription = subscriber.subscribe(topic)
+    publications = [[m.PUBLISH, number + 1, {}, topic, [number, filling]] for number in range(count)]
+    publisher.transport.send_batch(*map(publisher.serializer.dumps, publications))
+    for number in range(count):
+        subscriber.event(subscription, [number, filling])
+
+
 def test_batch_over_the_limit(websocket: Peers, connect: Connect) -> None:
     """A batch over the size limit closes the connection with code 1009."""
     session = connect(identity="small").join()

@@ -18,11 +18,7 @@ pub(super) fn access(transport: &mut Section<'_>, scope: &Scope<'_>) -> Access {
         authid: None,
     };
     let Some(field) = transport.get("auth") else {
-        if !scope
-            .realms
-            .iter()
-            .any(|realm| realm.roles.iter().any(|role| role.name == DEFAULT_ROLE))
-        {
+        if !has_default_role(scope, None) {
             transport.field.warn(
                 "nobody can join here: without \"auth\" sessions get the role \"anonymous\", which no realm has",
             );
@@ -52,6 +48,15 @@ pub(super) fn access(transport: &mut Section<'_>, scope: &Scope<'_>) -> Access {
         .unwrap_or(default)
 }
 
+/// Whether a session can have the role that it gets unless something else is said, in `realm` or else in any.
+fn has_default_role(scope: &Scope<'_>, realm: Option<&str>) -> bool {
+    let mut realms = scope
+        .realms
+        .iter()
+        .filter(|open| realm.is_none_or(|name| open.name == name));
+    realms.any(|realm| realm.roles.iter().any(|role| role.name == DEFAULT_ROLE))
+}
+
 fn anonymous_access(field: &Field<'_>, scope: &Scope<'_>) -> Option<Access> {
     let mut section = field.section("anonymous authentication")?;
     let kind = section.need("type", "\"type\": \"static\"")?;
@@ -62,6 +67,11 @@ fn anonymous_access(field: &Field<'_>, scope: &Scope<'_>) -> Option<Access> {
         known(&field, name, "realm", names());
         Some(name.to_owned())
     });
+    if section.peek("role").is_none() && !has_default_role(scope, realm.as_deref()) {
+        section.field.warn(
+            "nobody can join here: without \"role\" sessions get the role \"anonymous\", which is not there; set \"role\"",
+        );
+    }
     let role = section.or("role", DEFAULT_ROLE.to_owned(), |field| {
         let name = field.text("the name of a role")?;
         let open = scope

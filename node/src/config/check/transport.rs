@@ -1,5 +1,7 @@
 //! `transports`: what is spoken on which endpoint.
 
+use std::net::SocketAddr;
+
 use super::section::{Field, Section};
 use super::{Scope, access, count, endpoint, identifier, web, websocket};
 use crate::config::model::{Endpoint, Http, Listener, RawSocket, Route, Service};
@@ -71,9 +73,16 @@ fn overlap(one: &Endpoint, other: &Endpoint) -> bool {
     match (one, other) {
         (Endpoint::Unix { path: one, .. }, Endpoint::Unix { path: other, .. }) => one == other,
         (Endpoint::Tcp { address: one, .. }, Endpoint::Tcp { address: other, .. }) => {
-            let same_address =
-                one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
-            one.port() != 0 && one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && same_address
+            let is_any = |address: &SocketAddr| address.ip().is_unspecified();
+            let same_address = if one.is_ipv4() == other.is_ipv4() {
+                one.ip() == other.ip() || is_any(one) || is_any(other)
+            } else {
+                // All addresses of IPv6 are those of IPv4 too.
+                [one, other]
+                    .into_iter()
+                    .any(|address| address.is_ipv6() && is_any(address))
+            };
+            one.port() != 0 && one.port() == other.port() && same_address
         }
         _ => false,
     }

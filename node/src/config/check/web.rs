@@ -159,6 +159,12 @@ fn service(field: &Field<'_>, path: String, scope: &Scope<'_>, routes: &mut Vec<
         }
         Kind::Path => return nested(section, path, scope, routes),
     };
+    if routes.iter().any(|route| route.path == path) {
+        field.error(format!(
+            "found a second service for {path:?}; expected one for each path"
+        ));
+        return;
+    }
     routes.push(Route { path, service });
 }
 

@@ -22,7 +22,7 @@ use crosspoint_core::value::{Dict, Value};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableDatabase, TableDefinition};
 
 use super::file::{Place, Unusable};
 use super::record::{Unreadable, decode, encode, seal};
@@ -316,6 +316,9 @@ fn a_record_that_cannot_be_read_is_skipped() {
     assert_eq!(numbers(&place), Ok(vec![vec![1, 3], vec![]]));
 }
 
+/// A history that no configuration names, in a file that is not ours.
+const OTHERS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("history exact com.other");
+
 #[test]
 fn a_store_that_cannot_be_used_says_why_and_what_to_do() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -358,12 +361,24 @@ fn a_store_that_cannot_be_used_says_why_and_what_to_do() {
         let mut open = transaction.open_table(table).expect("the table");
         open.insert(key, format).expect("written");
         drop(open);
+        transaction
+            .open_table(OTHERS)
+            .expect("a table")
+            .insert(1, &b"x"[..])
+            .expect("written");
         transaction.commit().expect("written");
+    };
+    let is_there = || {
+        let database = Database::open(place.path()).expect("a database");
+        let transaction = database.begin_read().expect("begun");
+        transaction.open_table(OTHERS).is_ok()
     };
     about("format", 2);
     says(&["its format is version 2, this program has version 1"]);
+    assert!(is_there(), "what is not ours stays");
     about("other", 1);
     says(&["the database of another program", "\"path\""]);
+    assert!(is_there(), "what is not ours stays");
     for (kind, remedy) in [
         (
             io::ErrorKind::PermissionDenied,

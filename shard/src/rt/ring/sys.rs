@@ -146,8 +146,11 @@ impl Uring {
     }
 
     /// Ends the watch with that subject, if there is one. Dropped if the queue is full.
+    ///
+    /// Removing a poll (`POLL_REMOVE`) is refused while an event of it waits in the kernel to be reported, such as
+    /// that of a shutdown just before, and the poll would go on and keep its file open. Cancelling one is not.
     pub(super) fn unwatch(&mut self, watch: u64, subject: u64) {
-        self.push(&opcode::PollRemove::new(watch).build().user_data(subject));
+        self.push(&opcode::AsyncCancel::new(watch).build().user_data(subject));
     }
 
     /// Hands all entries to the kernel, and waits for `want` answers or until the time is over.

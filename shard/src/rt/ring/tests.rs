@@ -1,4 +1,5 @@
 use std::io::{self, IoSlice, Read, Write as _};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -174,6 +175,27 @@ fn a_socket_that_is_forgotten_is_closed() {
         poll(&mut ring);
         peer.set_read_timeout(Some(PATIENCE)).unwrap();
         assert_eq!(peer.read(&mut [0; 8]).unwrap(), 0);
+    }
+}
+
+/// The kernel has then begun to report something of the socket that nobody has asked for yet.
+#[test]
+fn a_socket_that_is_forgotten_just_when_something_happens_to_it_is_closed() {
+    for happens in [
+        |socket: &UnixStream, _: &mut UnixStream| socket.shutdown(Shutdown::Write).unwrap(),
+        |_: &UnixStream, peer: &mut UnixStream| peer.write_all(b"x").unwrap(),
+    ] {
+        for mut ring in rings() {
+            let (socket, mut peer) = UnixStream::pair().unwrap();
+            ring.watcher().readable(key(1, 1), socket.as_fd());
+            poll(&mut ring);
+            ring.watcher().forget(key(1, 1));
+            happens(&socket, &mut peer);
+            drop(socket);
+            poll(&mut ring);
+            let error = peer.write(b"x").unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        }
     }
 }
 
