@@ -27,6 +27,7 @@ pub(crate) async fn serve(local: Rc<Local>, listener: usize, stream: TcpStream, 
     link::prepare(&stream);
     local.counters.accepted.fetch_add(1, Relaxed);
     let link = Rc::new(Link::new(stream));
+    link.set_write_timeout(local.spec.shard.stall_timeout);
     match open(&local, &link, listener, permit).await {
         Ok(Some(Ready {
             opened,
@@ -94,7 +95,9 @@ async fn open(
                 // Its place among the connections is kept until it ends.
                 let _permit = permit;
                 // In memory of its own: others have no use for it.
-                Box::pin(echo.serve(local, link, received)).await?;
+                if let Err(error) = Box::pin(echo.serve(local, link, received)).await {
+                    tracing::debug!(listener = index, %error, "connection to the testee lost");
+                }
                 return Ok(None);
             }
             Opening::Refuse(reply) => {
@@ -103,11 +106,12 @@ async fn open(
                 }
                 // The peer may come back as soon as it knows.
                 drop(permit);
+                drop(received);
                 refuse(local, link, &reply).await?;
                 return Ok(None);
             }
             Opening::HandOff => {
-                hand_off(local, link, index, received.bytes.freeze(), permit)?;
+                hand_off(local, link, index, received.detach(), permit)?;
                 return Ok(None);
             }
         }

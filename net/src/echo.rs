@@ -1,7 +1,8 @@
 //! The testee: a WebSocket server that sends every message back, for test suites of the protocol.
 //!
 //! It shares the handshake and all that is done with frames with WAMP's connections, but knows no session: its
-//! connections are tasks of their own, as those in their handshake are, and end with the server in the same way.
+//! connections are tasks of their own, as those in their handshake are, and end with the server in the same way. A
+//! peer that takes nothing for the stall timeout of WAMP's connections is closed here too, by the timeout of its link.
 
 use std::io;
 use std::sync::Arc;
@@ -46,13 +47,13 @@ impl Echo {
         }
         let mut out = BytesMut::from(&self.reply[..]);
         loop {
-            let open = self.answer_all(link, &mut received.bytes, &mut out).await?;
+            let open = self.answer_all(link, &mut received, &mut out).await?;
+            received.keep(self.decoder.missing(&received.bytes));
             link.write_all(&out).await?;
             out = BytesMut::new();
             if !open {
                 return self.end(local, link).await;
             }
-            received.keep(self.decoder.missing(&received.bytes));
             reactor_turn().await;
             let read = link.read(&local.scratch).await?;
             if read.is_empty() {
@@ -62,10 +63,15 @@ impl Echo {
         }
     }
 
-    /// Answers what is whole in `buf`. Whether the connection goes on.
-    async fn answer_all(&mut self, link: &Link, buf: &mut BytesMut, out: &mut BytesMut) -> io::Result<bool> {
+    /// Answers what is whole in `received`. Whether the connection goes on.
+    async fn answer_all(
+        &mut self,
+        link: &Link,
+        received: &mut Received,
+        out: &mut BytesMut,
+    ) -> io::Result<bool> {
         loop {
-            match self.decoder.next(buf) {
+            match self.decoder.next(&mut received.bytes) {
                 Ok(None) => return Ok(true),
                 Ok(Some(Incoming::Text(text))) => out.extend_from_slice(&self.message(Data::Text, &text)),
                 Ok(Some(Incoming::Binary(data))) => out.extend_from_slice(&self.message(Data::Binary, &data)),
@@ -79,6 +85,8 @@ impl Echo {
                 },
             }
             if out.len() >= WRITE {
+                // Until the peer takes it, the rest must not keep a chunk that others could use.
+                received.keep(0);
                 link.write_all(out).await?;
                 out.clear();
             }

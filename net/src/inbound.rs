@@ -49,7 +49,9 @@ pub(crate) struct Inbound {
 
 impl Inbound {
     /// `received` is what came along with the handshake.
-    pub(crate) fn new(protocol: Protocol, received: Received) -> Self {
+    pub(crate) fn new(protocol: Protocol, mut received: Received) -> Self {
+        // It may be some time until the next read, or the end of a pause.
+        received.keep(0);
         Self {
             protocol,
             unhandled: !received.bytes.is_empty(),

@@ -199,6 +199,20 @@ fn short_messages_end_a_turn_by_their_number_only() {
 }
 
 #[test]
+fn a_connection_keeps_nothing_of_the_read_that_ended_its_handshake() {
+    let mut scratch = Scratch::default();
+    scratch.room()[..9].copy_from_slice(b"handshake");
+    let mut received = Received::default();
+    received.append(scratch.take(9));
+    let start = received.bytes.as_ptr();
+    drop(received.bytes.split_to(9));
+    let _idle = Inbound::new(batched(), received);
+    let rest = scratch.room().len();
+    drop(scratch.take(rest));
+    assert_eq!(scratch.room().as_ptr(), start, "the chunk is free");
+}
+
+#[test]
 fn what_is_left_of_a_batch_leaves_the_scratch_buffer() {
     let batch = batch((0..MESSAGES_PER_TURN + 1).map(|_| publish(1)));
     let octets = frame(OpCode::Data(Data::Text), &batch);

@@ -55,7 +55,16 @@ impl Link {
         let _ = self.stream.borrow().set_read_timeout(span);
     }
 
-    /// Writes all of `bytes`, waiting where necessary. Only for handshakes, before the shard writes.
+    /// Lets writes fail with [`io::ErrorKind::TimedOut`] when the peer takes nothing for `span`.
+    pub(crate) fn set_write_timeout(&self, span: Duration) {
+        // Zero, which is refused, would mean that there is no time to wait.
+        let _ = self
+            .stream
+            .borrow()
+            .set_write_timeout(Some(span.max(Duration::from_nanos(1))));
+    }
+
+    /// Writes all of `bytes`, waiting where necessary. Only for handshakes, before the shard writes, and for the testee.
     pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let written =

@@ -3,7 +3,7 @@
 //! Invariants: what was read is handed out as a slice of the buffer and never copied as long as it holds whole
 //! frames; nothing that outlives its turn may stay a slice of it, for it would keep a whole chunk alive.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 /// Bytes of one chunk: the most that one read can bring.
 pub(crate) const CHUNK: usize = 64 * 1024;
@@ -67,6 +67,12 @@ impl Received {
                 own: true,
             };
         }
+    }
+
+    /// All of it, for somebody else, who may keep it for long.
+    pub(crate) fn detach(mut self) -> Bytes {
+        self.keep(0);
+        self.bytes.freeze()
     }
 }
 

@@ -24,6 +24,10 @@ fn requests_are_handed_off_with_all_that_was_read() {
     client.write_all(REQUEST).unwrap();
     let handoff = handed.recv_timeout(PATIENCE).unwrap();
     assert_eq!((&handoff.received[..], handoff.listener), (REQUEST, 0));
+    assert!(
+        handoff.received.is_unique(),
+        "no slice of what the shard reads into"
+    );
     assert_eq!(server.running.counters().handed_off.load(Relaxed), 1);
     let mut stream = TcpStream::from(handoff.socket);
     let would_block = stream.read(&mut [0; 1]).unwrap_err();

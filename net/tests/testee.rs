@@ -3,16 +3,22 @@
 
 mod common;
 
+use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use common::{MAX_MESSAGE, Server, spec, websocket_spec};
+use common::{MAX_MESSAGE, PATIENCE, Server, spec, websocket_spec};
 use crosspoint_net::WebSocketSpec;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Message, WebSocket};
 
+/// How long a peer may take nothing.
+const STALL: Duration = Duration::from_millis(300);
+
 fn server() -> Server {
     let mut spec = spec(1);
+    spec.shard.stall_timeout = STALL;
     for route in spec
         .listeners
         .iter_mut()
@@ -69,4 +75,31 @@ fn a_fault_closes_the_connection_and_the_end_of_the_server_too() {
     assert_eq!(idle.read().unwrap(), Message::text("hello"));
     server.stop();
     assert!(idle.read().is_err(), "closed by the server");
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_closed_in_the_end() {
+    let server = server();
+    let mut client = client(&server);
+    let stream = &client.get_ref().0;
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    let message = Message::binary(vec![7; 100_000]);
+    let start = Instant::now();
+    // Until both directions are full, and then until the server closes.
+    let error = loop {
+        match client.send(message.clone()) {
+            Ok(()) => {}
+            Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => break error,
+        }
+    };
+    let tungstenite::Error::Io(error) = error else {
+        panic!("{error}")
+    };
+    assert!(
+        matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
+        "{error}"
+    );
+    assert!(start.elapsed() >= STALL);
+    server.stop();
 }
