@@ -187,7 +187,8 @@ fn session_limits(limits: &config::Limits) -> core::Limits {
     }
 }
 
-fn shard_config(limits: &config::Limits) -> ShardConfig {
+/// What the shards are told.
+pub(crate) fn shard_config(limits: &config::Limits) -> ShardConfig {
     ShardConfig {
         outbox_bytes: limits.outbox_bytes,
         slow_consumer: match limits.slow_consumer {

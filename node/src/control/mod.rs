@@ -7,13 +7,15 @@
 //! - A shard never waits for this thread: connections arrive through a bounded channel, and one that does not fit
 //!   is closed by its sender.
 //! - A connection costs a socket and two small buffers, and ends when it stays without a request for the idle time
-//!   of its transport, however slowly its header comes in.
+//!   of its transport, however slowly its header comes in, or when its client takes nothing of a response for as long as
+//!   a WAMP client may.
 //! - Paths are resolved by `tower-http`, which never leaves the directory of a static service.
 
 mod app;
 mod files;
 mod longpoll;
 mod page;
+mod stall;
 
 use std::any::Any;
 use std::io;
@@ -31,6 +33,8 @@ use tokio::sync::mpsc;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use self::stall::StallTimeout;
+use crate::boot;
 use crate::config::{Endpoint, Limits, Listener};
 
 pub use self::longpoll::Connect;
@@ -63,6 +67,7 @@ pub struct Connection {
 struct Site {
     app: axum::Router,
     idle_timeout: Duration,
+    stall_timeout: Duration,
     unix: bool,
 }
 
@@ -104,6 +109,7 @@ fn site(listener: &Listener, surroundings: &Surroundings) -> Option<Site> {
     Some(Site {
         app: app::app(http, surroundings),
         idle_timeout: http.idle_timeout,
+        stall_timeout: boot::shard_config(&surroundings.limits).stall_timeout,
         unix,
     })
 }
@@ -138,6 +144,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (reader, writer) = tokio::io::split(stream);
+    let writer = StallTimeout::new(writer, site.stall_timeout);
     let stream = tokio::io::join(io::Cursor::new(received).chain(reader), writer);
     let service = site
         .app

@@ -314,6 +314,46 @@ async fn a_connection_without_requests_is_closed_after_the_idle_time() {
     assert_eq!((status(&answer), start.elapsed().as_secs()), (200, 5));
 }
 
+/// A client that asked for this many bytes.
+async fn open_large(bytes: usize) -> (UnixStream, mpsc::Receiver<()>) {
+    let value = JsonValue {
+        body: "x".repeat(bytes),
+        allow_cross_origin: false,
+        discourage_caching: false,
+    };
+    let request = "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    open(vec![route("/a", Service::Json(value))], request).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_of_a_response_is_closed_in_the_end() {
+    let start = tokio::time::Instant::now();
+    let (_client, mut released) = open_large(4 << 20).await;
+    let hour = Duration::from_secs(3600);
+    let end = tokio::time::timeout(hour, released.recv()).await;
+    assert_eq!(end, Ok(None), "the connection is still there");
+    assert_eq!(start.elapsed().as_secs(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_slowly_gets_all_of_a_response() {
+    let start = tokio::time::Instant::now();
+    let (mut client, _released) = open_large(4 << 20).await;
+    let mut answer = Vec::new();
+    loop {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        // More than the socket holds, so that it has room again.
+        let before = answer.len();
+        let mut some = (&mut client).take(1 << 20);
+        some.read_to_end(&mut answer).await.unwrap();
+        if answer.len() == before {
+            break;
+        }
+    }
+    assert!(start.elapsed().as_secs() >= 60);
+    assert!(answer.len() > 4 << 20, "{} bytes", answer.len());
+}
+
 #[tokio::test]
 async fn a_head_without_end_or_measure_is_refused() {
     let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}", "a".repeat(200_000));
