@@ -2,6 +2,9 @@
 //!
 //! `tower-http` finds and sends the files (GET and HEAD, ranges, conditional requests, ETags); this adds what
 //! Crossbar.io has besides: listings, content types by configuration, cache times and a default file.
+//!
+//! Invariant: what is hidden is not there, neither in a listing nor by its name. It is hardly ever meant to be served
+//! (`.git`, `.env`), and easily forgotten in a directory.
 
 use std::fs::{DirEntry, read_dir};
 use std::io;
@@ -23,6 +26,9 @@ use crate::config::StaticFiles;
 /// Most entries of a listing.
 const LONGEST_LISTING: usize = 10_000;
 
+/// The only name with a dot in front that is not hidden: it is there to be found (RFC 8615).
+const WELL_KNOWN: &str = ".well-known";
+
 /// What is added to every file that is sent.
 struct Extras {
     mime_types: Vec<(String, HeaderValue)>,
@@ -40,12 +46,16 @@ pub(super) fn router(path: &str, files: &StaticFiles) -> Router {
             .as_ref()
             .map(|name| ServeFile::new(files.directory.join(name))),
     };
+    let hidden = fallback.clone();
     let missing = Router::new().fallback(async move |request: Request| fallback.answer(request).await);
     let found = ServeDir::new(&files.directory)
         .redirect_path_prefix(path.trim_end_matches('/'))
         .fallback(missing);
     Router::new()
         .fallback_service(found)
+        .layer(from_fn(move |request, next| {
+            leave_hidden(hidden.clone(), request, next)
+        }))
         .layer(from_fn(move |request, next| {
             add_extras(Arc::clone(&extras), request, next)
         }))
@@ -87,6 +97,15 @@ async fn add_extras(extras: Arc<Extras>, request: Request, next: Next) -> Respon
         }
     }
     response
+}
+
+/// Answers requests for what is hidden as those for what does not exist.
+async fn leave_hidden(fallback: Fallback, request: Request, next: Next) -> Response {
+    if is_hidden(request.uri().path()) {
+        fallback.answer(request).await
+    } else {
+        next.run(request).await
+    }
 }
 
 /// What answers where there is no file.
@@ -133,7 +152,18 @@ fn below(directory: &Path, path: &str) -> Option<PathBuf> {
     let stays = relative
         .components()
         .all(|component| matches!(component, Component::Normal(_)));
-    (stays && !decoded.contains('\0')).then(|| directory.join(relative))
+    (stays && !is_hidden(path) && !decoded.contains('\0')).then(|| directory.join(relative))
+}
+
+/// Whether a request's path names something hidden, or below it.
+fn is_hidden(path: &str) -> bool {
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    Path::new(&*decoded)
+        .components()
+        .any(|component| match component {
+            Component::Normal(name) => name.as_encoded_bytes().starts_with(b".") && name != WELL_KNOWN,
+            _ => false,
+        })
 }
 
 fn listing(directory: &Path, title: &str) -> io::Result<String> {

@@ -238,6 +238,60 @@ async fn a_listing_shows_what_is_there_and_leads_nowhere_else() {
 }
 
 #[tokio::test]
+async fn what_is_hidden_is_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    for (directory, file) in [
+        (".git", ".git/config"),
+        ("a/.b", "a/.b/c"),
+        (".well-known", ".well-known/security.txt"),
+        (".well-known", ".well-known/.env"),
+        ("..a", "..a/b"),
+    ] {
+        std::fs::create_dir_all(path(directory)).unwrap();
+        std::fs::write(path(file), "secret").unwrap();
+    }
+    std::fs::write(path(".env"), "secret").unwrap();
+    let routes = || vec![route("/files", Service::Static(files(directory.path())))];
+    for hidden in [
+        ".git",
+        ".git/",
+        ".git/config",
+        "%2egit/config",
+        "/.git/config",
+        "./.git/config",
+        "a/.b/",
+        "a/.b/c",
+        "a%2f.b%2fc",
+        ".well-known/.env",
+        "..a/b",
+        ".env",
+        ".ENV/../.env",
+    ] {
+        let answer = ask(routes(), "GET", &format!("/files/{hidden}"), "").await;
+        assert_eq!(status(&answer), 404, "{hidden}: {answer}");
+    }
+    let known = ask(routes(), "GET", "/files/.well-known/security.txt", "").await;
+    assert_eq!(status(&known), 200);
+    assert_eq!(
+        status(&ask(routes(), "GET", "/files/.well-known/", "").await),
+        200
+    );
+    // As where there is no file.
+    let mut service = files(directory.path());
+    service.default_file = Some("app.html".to_owned());
+    std::fs::write(path("app.html"), "<app>").unwrap();
+    let answer = ask(
+        vec![route("/", Service::Static(service))],
+        "GET",
+        "/.git/config",
+        "",
+    )
+    .await;
+    assert!(answer.ends_with("<app>"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_default_file_answers_where_there_is_no_other() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("app.html"), "<app>").unwrap();
