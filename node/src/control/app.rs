@@ -1,5 +1,6 @@
 //! The web application of one transport, from its routes.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +15,10 @@ use tracing::{debug, info};
 use super::{Surroundings, files, longpoll, page};
 use crate::boot;
 use crate::config::{Http, JsonValue, Route, Service};
+
+/// What the log shows in the place of a request's URI, in the extensions of its response.
+#[derive(Clone)]
+pub(super) struct Shown(pub(super) String);
 
 /// Builds the application of a transport.
 pub(super) fn app(http: &Http, surroundings: &Surroundings) -> Router {
@@ -46,12 +51,18 @@ fn service(route: &Route, surroundings: &Surroundings) -> Router {
             let value = value.clone();
             Router::new().fallback(async move |request: Request| json(&request, &value))
         }
-        Service::LongPoll(longpoll) => longpoll::router(
-            longpoll,
-            boot::access(&longpoll.access),
-            boot::decode_limits(&surroundings.limits),
-            Arc::clone(&surroundings.connect),
-        ),
+        Service::LongPoll(longpoll) => {
+            let path = Arc::<str>::from(route.path.trim_end_matches('/'));
+            let router = longpoll::router(
+                longpoll,
+                boot::access(&longpoll.access),
+                boot::decode_limits(&surroundings.limits),
+                Arc::clone(&surroundings.connect),
+            );
+            router.layer(from_fn(move |request, next| {
+                show_no_id(Arc::clone(&path), request, next)
+            }))
+        }
         Service::Nothing => Router::new().fallback(async || page::not_found()),
         Service::Redirect(url) => {
             // The URL has been checked to consist of characters that a header can hold.
@@ -106,10 +117,20 @@ async fn with_slash(OriginalUri(uri): OriginalUri, request: Request, next: Next)
     }
 }
 
+/// Keeps ids of transports of the service at `path` out of the log.
+async fn show_no_id(path: Arc<str>, request: Request, next: Next) -> Response {
+    let shown = format!("{path}{}", longpoll::shown_path(request.uri().path()));
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(Shown(shown));
+    response
+}
+
 async fn log(access_log: bool, request: Request, next: Next) -> Response {
     let (method, uri, start) = (request.method().clone(), request.uri().clone(), Instant::now());
     let response = next.run(request).await;
     let (status, elapsed) = (response.status().as_u16(), start.elapsed());
+    let shown = response.extensions().get::<Shown>();
+    let uri: &dyn Display = shown.map_or(&uri, |Shown(shown)| shown);
     if access_log {
         info!(%method, %uri, status, ?elapsed, "HTTP request");
     } else {

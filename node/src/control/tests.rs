@@ -292,6 +292,28 @@ async fn what_is_hidden_is_not_there() {
 }
 
 #[tokio::test]
+async fn the_log_does_not_tell_what_transports_are_called() {
+    let id = "0123456789abcdef".repeat(3);
+    for (path, mount) in [("/lp", "/lp"), ("/", "")] {
+        let service = Service::LongPoll(longpoll::tests::configured());
+        let listener = listener(vec![route(path, service)]);
+        let app = app::app(&listener.http.unwrap(), &surroundings());
+        for (below, shown) in [
+            (format!("/{id}/receive?{id}"), "/…/receive"),
+            (format!("/{id}"), "/…"),
+            (format!("/{id}/send/{id}/"), "/…/send/…/"),
+            ("/open".to_owned(), "/open"),
+        ] {
+            let request = hyper::Request::post(mount.to_owned() + &below);
+            let request = request.body(axum::body::Body::empty()).unwrap();
+            let response = app.clone().oneshot(request).await.unwrap();
+            let app::Shown(logged) = response.extensions().get().unwrap();
+            assert_eq!(*logged, mount.to_owned() + shown);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_default_file_answers_where_there_is_no_other() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("app.html"), "<app>").unwrap();

@@ -125,9 +125,10 @@ def node(realms: list[dict], transports: list[dict]) -> dict:
 
 
 def simple(port: int, **websocket_options: object) -> dict:
-    """One realm, everything allowed, WebSocket at /ws, long-poll at /lp and RawSocket on one port."""
-    paths = {"ws": websocket(**websocket_options)}
-    return node([realm("realm1")], [universal(port, paths, rawsocket(), {"lp": longpoll()})])
+    """One realm, everything allowed, WebSocket at /ws, long-poll at /lp and RawSocket on one port; requests are logged."""
+    transport = universal(port, {"ws": websocket(**websocket_options)}, rawsocket(), {"lp": longpoll()})
+    transport["web"]["options"] = {"access_log": True}
+    return node([realm("realm1")], [transport])
 
 
 def with_older(paths: dict[str, dict]) -> dict[str, dict]:

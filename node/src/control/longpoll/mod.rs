@@ -18,7 +18,7 @@
 
 mod table;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod transport;
 
 use std::io;
@@ -99,6 +99,15 @@ pub(super) fn router(config: &config::LongPoll, access: Access, decode: Limits, 
         .layer(no_store)
         .layer(cors)
         .with_state(Arc::new(service))
+}
+
+/// A request's path as the log may show it: whoever knows the id of a transport may use it.
+pub(super) fn shown_path(path: &str) -> String {
+    let shown = |part| match part {
+        "" | "open" | "send" | "receive" | "close" => part,
+        _ => "…",
+    };
+    path.split('/').map(shown).collect::<Vec<_>>().join("/")
 }
 
 /// An answer other than success.

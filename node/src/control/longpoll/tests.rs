@@ -26,7 +26,8 @@ struct Client {
     shard: UnixStream,
 }
 
-fn server(change: impl FnOnce(&mut config::LongPoll)) -> Server {
+/// The service as it is by default.
+pub(in crate::control) fn configured() -> config::LongPoll {
     let text = br#"{"version": 2, "workers": [{"type": "router",
         "realms": [{"name": "realm1", "roles": [{"name": "anonymous", "permissions": []}]}],
         "transports": [{"type": "web", "endpoint": {"type": "tcp", "port": 0},
@@ -36,9 +37,14 @@ fn server(change: impl FnOnce(&mut config::LongPoll)) -> Server {
     std::fs::write(&file, text).unwrap();
     let (loaded, _) = config::load(&file).unwrap();
     let listener = &loaded.router.listeners[0];
-    let Configured::LongPoll(mut longpoll) = listener.http.as_ref().unwrap().routes[0].service.clone() else {
-        panic!("{listener:?}")
-    };
+    match listener.http.as_ref().unwrap().routes[0].service.clone() {
+        Configured::LongPoll(longpoll) => longpoll,
+        _ => panic!("{listener:?}"),
+    }
+}
+
+fn server(change: impl FnOnce(&mut config::LongPoll)) -> Server {
+    let mut longpoll = configured();
     change(&mut longpoll);
     let (sender, pipes) = channel();
     let connect = move |_: Format, _: Arc<Access>| {
