@@ -37,13 +37,6 @@ impl<K: Eq + Hash, V> LazyMap<K, V> {
         self.0.as_mut()?.remove(key)
     }
 
-    /// Keeps the entries that `keep` wants.
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&V) -> bool) {
-        if let Some(map) = &mut self.0 {
-            map.retain(|_, value| keep(value));
-        }
-    }
-
     /// All entries by key: in an order that is the same in each run.
     pub(crate) fn into_sorted(self) -> Vec<(K, V)>
     where

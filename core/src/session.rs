@@ -10,7 +10,7 @@ use ahash::{HashMap, RandomState};
 use bytestring::ByteString;
 
 use crate::config::Access;
-use crate::dealer::Incarnation;
+use crate::dealer::{EndedCalls, Incarnation};
 use crate::effect::Close;
 use crate::features::ClientFeatures;
 use crate::ids::{
@@ -75,8 +75,8 @@ pub(crate) struct Session {
     /// The calls of this session that wait for an answer; and those that ended before the client could know, and
     /// sent the last part of their arguments. The keys of these name no call any more.
     pub(crate) calls: LazyMap<RequestId, CallKey>,
-    /// How many of `calls` have ended.
-    pub(crate) ended_calls: u32,
+    /// Which of `calls` have ended.
+    pub(crate) ended_calls: EndedCalls,
     /// Bytes of calls that wait for a callee, and of their further parts.
     pub(crate) waiting_bytes: usize,
     /// Whom it called by a sticky registration.
@@ -153,7 +153,7 @@ impl Session {
             registering: 0,
             asking: 0,
             calls: LazyMap::default(),
-            ended_calls: 0,
+            ended_calls: EndedCalls::default(),
             waiting_bytes: 0,
             sticky: LazyMap::default(),
             work: Work::default(),

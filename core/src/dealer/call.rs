@@ -40,7 +40,7 @@ impl Router {
         if let Err(refusal) = self.try_call(conn, call, fx) {
             self.refuse(conn, (RequestKind::Call, request), refusal, fx);
             if is_followed {
-                self.expect_further_calls(conn, request);
+                self.ended_early(conn, request, None);
             }
         }
     }
@@ -152,7 +152,7 @@ impl Router {
             ));
         }
         let limit = self.config.limits.pending_calls;
-        let waiting = session.calls.len() - session.ended_calls as usize + session.asking as usize;
+        let waiting = session.calls.len() - session.ended_calls.len() + session.asking as usize;
         if waiting >= limit {
             let message = format!("a session may wait for {limit} calls");
             return Err(Refusal::new(uri::LIMIT_EXCEEDED, message));

@@ -84,13 +84,6 @@ impl CallState {
 /// A callee that does not serve a registration any more; it may still serve the call by another.
 pub(super) type Tried = (RegistrationId, SessionRef);
 
-/// The key of a call that was refused before it had one: names none.
-pub(super) const NO_CALL: CallKey = CallKey {
-    shard: ShardId(u16::MAX),
-    slot: u32::MAX,
-    generation: u32::MAX,
-};
-
 /// All calls of one shard.
 #[derive(Debug, Default)]
 pub(crate) struct Calls(Table<CallState>);

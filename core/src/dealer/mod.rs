@@ -14,6 +14,7 @@ mod calls;
 mod cancel;
 mod choose;
 mod elsewhere;
+mod ended;
 mod invocation;
 mod kept;
 mod load;
@@ -29,6 +30,7 @@ use std::sync::atomic::AtomicUsize;
 use ahash::{HashMap, RandomState};
 
 pub(crate) use self::calls::Calls;
+pub(crate) use self::ended::EndedCalls;
 pub use self::load::{Load, Queue};
 use crate::features::ClientFeatures;
 use crate::ids::{RegistrationId, SessionRef};

@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 
 use bytestring::ByteString;
 
-use super::calls::{CallState, NO_CALL};
+use super::calls::CallState;
 use crate::detached::{dict, payload, text};
 use crate::effect::Effects;
 use crate::error_uri as uri;
-use crate::ids::{CallKey, ConnKey, RequestId};
+use crate::ids::{CallKey, ConnKey};
 use crate::message::Call;
 use crate::payload::Payload;
 use crate::peer::{Invoke, Part, PeerMessage};
@@ -125,8 +125,7 @@ impl Router {
             if part == Part::Last
                 && let Some(session) = self.conns.session_mut(conn)
             {
-                session.calls.remove(&call.request);
-                session.ended_calls -= 1;
+                session.forget_ended(call.request);
             }
             return;
         };
@@ -192,27 +191,6 @@ impl Router {
         self.count_waiting(key);
         for (part, payload) in others {
             self.send_part(key, part, payload, fx);
-        }
-    }
-
-    /// The first part of a call was refused: what its caller sent behind it is for nobody.
-    pub(super) fn expect_further_calls(&mut self, conn: ConnKey, request: RequestId) {
-        if let Some(session) = self.conns.session_mut(conn) {
-            session.calls.insert(request, NO_CALL, &self.hasher);
-        }
-        self.ended_early(conn);
-    }
-
-    /// One more call of a session has ended before its last part came. Many clients will not send it any more, so
-    /// only as many are remembered as may be under way.
-    pub(super) fn ended_early(&mut self, conn: ConnKey) {
-        let Some(session) = self.conns.session_mut(conn) else {
-            return;
-        };
-        session.ended_calls += 1;
-        if session.ended_calls as usize > self.config.limits.pending_calls {
-            session.calls.retain(|key| self.calls.get(*key).is_some());
-            session.ended_calls = 0;
         }
     }
 }

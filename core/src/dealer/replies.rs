@@ -113,7 +113,7 @@ impl Router {
         }
         if call.parts().is_some_and(|parts| !parts.is_complete) {
             // The key, which names nothing now, stays until the caller has sent the last part.
-            self.ended_early(call.caller);
+            self.ended_early(call.caller, call.request, Some(key));
         } else if let Some(session) = self.conns.session_mut(call.caller) {
             session.calls.remove(&call.request);
         }

@@ -158,6 +158,43 @@ fn calls_that_ended_early_do_not_count_as_pending() {
 }
 
 #[test]
+fn pg_008_of_calls_that_ended_early_the_oldest_are_forgotten() {
+    for shards in [1, 2] {
+        let mut mesh = Mesh::with(shards, |config| config.limits.pending_calls = 2);
+        let (caller, callee) = (mesh.join(), mesh.join());
+        mesh.register(callee, register(1, "com.sum"));
+        let ends = |mesh: &mut Mesh, request: u64, invocation: u64| {
+            mesh.say(caller, part(request, "com.sum", ""));
+            mesh.say(callee, result(invocation, ""));
+        };
+        let forget = |mesh: &mut Mesh| {
+            mesh.got(caller);
+            mesh.got(callee);
+        };
+        // The last part of one comes, and its id begins another, which is younger.
+        ends(&mut mesh, 1, 1);
+        mesh.say(caller, part(2, "com.nobody", ""));
+        mesh.say(caller, call(1, "com.sum", "the last"));
+        ends(&mut mesh, 1, 2);
+        forget(&mut mesh);
+        for request in [1, 2] {
+            let procedure = ["com.sum", "com.nobody"][request as usize - 1];
+            mesh.say(caller, part(request, procedure, "for nobody"));
+        }
+        ends(&mut mesh, 3, 3);
+        assert_eq!(mesh.heard(callee), ["INVOCATION 3 progress"]);
+        assert_eq!(mesh.heard(caller), ["RESULT 3"]);
+        for request in [1, 3] {
+            mesh.say(caller, part(request, "com.sum", "for nobody"));
+        }
+        assert_eq!((mesh.heard(caller).len(), mesh.heard(callee).len()), (0, 0));
+        // The oldest of three is a new call.
+        mesh.say(caller, part(2, "com.sum", "new"));
+        assert_eq!(mesh.heard(callee), ["INVOCATION 4 new progress"]);
+    }
+}
+
+#[test]
 fn pg_009_pg_010_options_are_those_of_the_first_part() {
     for disclose in [true, false] {
         everywhere(|mut mesh| {

@@ -247,10 +247,9 @@ impl Oracle {
             let session = &mut self.sessions[call.caller];
             session.calls.remove(&call.request);
             if call.parts.may_continue() {
-                session.ended.insert(call.request);
-                // Not so many are remembered for long.
+                session.ended.push_back(call.request);
                 if session.ended.len() > self.config.limits.pending_calls {
-                    session.ended.clear();
+                    session.ended.pop_front();
                 }
             }
         }

@@ -65,7 +65,7 @@ impl Oracle {
         let state = &mut self.sessions[session];
         let Some(token) = state.calls.get(&call.request).copied() else {
             if is_last {
-                state.ended.remove(&call.request);
+                state.ended.retain(|ended| *ended != call.request);
             }
             self.tally.add("parts of calls that have ended");
             return;

@@ -1,6 +1,6 @@
 //! An open session, its requests and their answers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytestring::ByteString;
 use crosspoint_core::error_uri as uri;
@@ -38,8 +38,8 @@ pub(super) struct Session {
     pub(super) meta_calls: BTreeMap<RequestId, MetaCall>,
     /// Publications that the session leaves behind.
     pub(super) testaments: Vec<u64>,
-    /// Calls that ended before their last part came.
-    pub(super) ended: BTreeSet<RequestId>,
+    /// Calls that ended before their last part came, the oldest first.
+    pub(super) ended: VecDeque<RequestId>,
     /// The calls of its invocations, by INVOCATION.Request less one.
     pub(super) invocations: Vec<u64>,
 }
@@ -128,7 +128,7 @@ impl Session {
             calls: BTreeMap::new(),
             meta_calls: BTreeMap::new(),
             testaments: Vec::new(),
-            ended: BTreeSet::new(),
+            ended: VecDeque::new(),
             invocations: Vec::new(),
         }
     }
