@@ -372,4 +372,7 @@ pub enum Outcome {
     Result,
     /// It failed with this error URI.
     Error(ByteString),
+    /// The callee leaves it to another one: [`PeerMessage::Unavailable`] follows. Its error is the answer if there cannot
+    /// be another one.
+    Left,
 }

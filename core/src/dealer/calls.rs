@@ -6,9 +6,11 @@ use std::sync::Arc;
 use super::parts::Parts;
 use super::{Callee, Procedure};
 use crate::ids::{CallKey, ConnKey, RegistrationId, RequestId, SessionRef, ShardId};
+use crate::payload::Payload;
 use crate::peer::Invoke;
 use crate::table::Table;
 use crate::time::Time;
+use crate::value::Dict;
 
 /// One call, from CALL to its final RESULT or ERROR.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub(super) struct Rare {
     pub(super) tried: Vec<Tried>,
     /// Whether a callee left it to another one of its registration.
     pub(super) rerouted: bool,
+    /// What came with the error of a callee that leaves it to others, until the call itself comes back.
+    pub(super) left_with: Option<(Dict, Payload)>,
     /// Set while it waits for a callee.
     pub(super) waiting: Option<Waiting>,
     /// Set where the arguments come in parts.

@@ -11,7 +11,7 @@ use super::{Callee, Procedure};
 use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::CallKey;
-use crate::peer::{Invoke, PeerMessage};
+use crate::peer::{Invoke, Outcome, PeerMessage, Reply};
 use crate::router::Router;
 use crate::timers::Timer;
 
@@ -57,11 +57,19 @@ impl Router {
             return;
         };
         let had_more = call.parts_mut().is_some_and(|parts| !parts.first_is_back());
-        if call.killed || had_more {
-            self.fail_call(invoke.call, uri::UNAVAILABLE, fx);
-            return;
-        }
+        let killed = call.killed;
         let rare = call.rare();
+        let (rest, payload) = rare.left_with.take().unwrap_or_default();
+        if killed || had_more {
+            let (call, outcome) = (invoke.call, Outcome::Error(uri::UNAVAILABLE.into()));
+            let reply = Reply {
+                call,
+                outcome,
+                rest,
+                payload,
+            };
+            return self.replied(reply, fx);
+        }
         rare.rerouted = true;
         rare.tried.push((invoke.registration, invoke.callee));
         self.try_another(invoke, fx);

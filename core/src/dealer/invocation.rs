@@ -136,21 +136,19 @@ impl Router {
             .conns
             .session_mut(conn)
             .and_then(|session| session.work.finish(error.request.0));
-        if &*error.error == uri::UNAVAILABLE
-            && let Some(invoke) = answered.and_then(|it| it.retry)
-        {
+        let is_unavailable = &*error.error == uri::UNAVAILABLE;
+        let mut reply = Reply {
+            call,
+            outcome: Outcome::Error(error.error),
+            rest: passthru(error.details),
+            payload: error.payload,
+        };
+        if is_unavailable && let Some(invoke) = answered.and_then(|it| it.retry) {
+            reply.outcome = Outcome::Left;
+            self.reply(reply, fx);
             return self.post(call.shard, PeerMessage::Unavailable(invoke), fx);
         }
-        let (outcome, rest) = (Outcome::Error(error.error), passthru(error.details));
-        self.reply(
-            Reply {
-                call,
-                outcome,
-                rest,
-                payload: error.payload,
-            },
-            fx,
-        );
+        self.reply(reply, fx);
     }
 
     fn may_pass_through(&self, conn: ConnKey) -> bool {

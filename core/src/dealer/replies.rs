@@ -46,6 +46,12 @@ impl Router {
                     payload: reply.payload,
                 })
             }
+            Outcome::Left => {
+                if let Some(call) = self.calls.get_mut(reply.call) {
+                    call.rare().left_with = Some((reply.rest, reply.payload));
+                }
+                return;
+            }
             Outcome::Error(error) => {
                 self.finish_call(reply.call, fx);
                 let (kind, details, payload) = (RequestKind::Call, reply.rest, reply.payload);
@@ -75,7 +81,7 @@ impl Router {
     /// Whether a caller understands what payload passthru mode brings it. An error it understands by its URI.
     fn takes_passthru(&self, caller: ConnKey, outcome: &Outcome) -> bool {
         let session = self.conns.session(caller);
-        matches!(outcome, Outcome::Error(_))
+        matches!(outcome, Outcome::Error(_) | Outcome::Left)
             || session.is_some_and(|session| session.features.caller_passthru)
     }
 

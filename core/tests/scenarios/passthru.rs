@@ -8,10 +8,10 @@ use crate::say::{call, failure, progress, publish, register, result, subscribe};
 
 const WITHOUT: &[&str] = &["call_canceling", "progressive_call_results"];
 const VIOLATION: [&str; 1] = ["ABORT wamp.error.protocol_violation"];
-const SEALED: &str = " ppt_scheme=x_foo ppt_keyid=7";
+pub(crate) const SEALED: &str = " ppt_scheme=x_foo ppt_keyid=7";
 
 /// The same message in payload passthru mode, with something else that does not go on.
-fn sealed(mut message: Message) -> Message {
+pub(crate) fn sealed(mut message: Message) -> Message {
     let rest = match &mut message {
         Message::Publish(publish) => &mut publish.options.rest,
         Message::Call(call) => &mut call.options.rest,

@@ -4,6 +4,7 @@ use crosspoint_core::message::Message;
 use crosspoint_core::options::{CancelMode, InvokePolicy};
 
 use crate::mesh::{ALL_FEATURES, Joining, Mesh, Who, everywhere};
+use crate::passthru::{SEALED, sealed};
 use crate::say::{
     call, call_with, cancel, failure, part, progress, register, register_shared, result, unregister,
 };
@@ -139,7 +140,7 @@ fn a_call_that_has_begun_to_be_answered_stays() {
 }
 
 #[test]
-fn a_first_part_goes_on_but_not_without_the_others() {
+fn ca_005_pt_008_a_first_part_goes_on_but_not_without_the_others() {
     everywhere(|mut mesh| {
         let (caller, [first, second]) = served(&mut mesh, InvokePolicy::First);
         mesh.say(caller, part(1, "com.sum", "a"));
@@ -149,20 +150,22 @@ fn a_first_part_goes_on_but_not_without_the_others() {
             mesh.heard(second),
             ["INVOCATION 1 a progress", "INVOCATION 1 b progress"]
         );
-        mesh.say(second, failure(1, UNAVAILABLE, ""));
-        assert_eq!(mesh.heard(caller), ["ERROR Call 1 wamp.error.unavailable"]);
+        mesh.say(second, sealed(failure(1, UNAVAILABLE, "why")));
+        let expected = format!("ERROR Call 1 wamp.error.unavailable why{SEALED}");
+        assert_eq!(mesh.heard(caller), [expected]);
     });
 }
 
 #[test]
-fn a_cancelled_call_does_not_go_on() {
+fn ca_005_pt_008_a_cancelled_call_does_not_go_on() {
     everywhere(|mut mesh| {
         let (caller, [first, second]) = served(&mut mesh, InvokePolicy::First);
         mesh.say(caller, call(1, "com.sum", "x"));
         mesh.tell(caller, cancel(1, Some(CancelMode::Kill)));
-        mesh.tell(first, failure(1, UNAVAILABLE, ""));
+        mesh.tell(first, sealed(failure(1, UNAVAILABLE, "why")));
         mesh.settle();
-        assert_eq!(mesh.heard(caller), ["ERROR Call 1 wamp.error.unavailable"]);
+        let expected = format!("ERROR Call 1 wamp.error.unavailable why{SEALED}");
+        assert_eq!(mesh.heard(caller), [expected]);
         assert_eq!(mesh.heard(second), [""; 0]);
     });
 }

@@ -44,6 +44,8 @@ pub(super) struct Call {
     pub(super) parts: Parts,
     /// Callees that left it to others, and the registration of all.
     pub(super) left: Option<(Vec<usize>, Key)>,
+    /// What the last of them said with it.
+    pub(super) left_with: Payload,
     /// What the callee answered and the caller has not got yet.
     pub(super) answers: VecDeque<Answer>,
     /// Cancelled with mode kill, and waiting for the callee.
@@ -131,6 +133,7 @@ impl Oracle {
             invoked: None,
             parts: Parts::new(options.progress),
             left: None,
+            left_with: Payload::EMPTY,
             answers: VecDeque::new(),
             is_killed: false,
             stop: None,
@@ -328,8 +331,12 @@ impl Oracle {
             }
             _ => false,
         };
+        let said = match &*error.error {
+            uri::UNAVAILABLE => &call.left_with,
+            _ => &Payload::EMPTY,
+        };
         ensure!(
-            is_due && error.payload.is_empty(),
+            is_due && error.payload == *said,
             "a call fails only for a reason",
             "call {token} to {} gets {error:?}, its callee said {:?}",
             call.procedure,

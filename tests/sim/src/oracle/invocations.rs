@@ -263,12 +263,13 @@ impl Oracle {
         match &answer {
             Answer::Progress(_) if !invoked.wants_progress => return,
             Answer::Progress(_) => invoked.has_begun = true,
-            Answer::Error(error, _)
+            Answer::Error(error, payload)
                 if *error == uri::UNAVAILABLE
                     && self.sessions[session].persona.call_reroute
                     && !invoked.has_begun
                     && !invoked.is_interrupted =>
             {
+                call.left_with = payload.clone();
                 return self.leave_to_others(token, session);
             }
             Answer::Result(_) | Answer::Error(..) => invoked.is_answered = true,
