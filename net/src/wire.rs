@@ -117,10 +117,21 @@ impl SocketWire {
         loop {
             match self.readable(Hangup::No) {
                 Reading::Drained => return,
-                Reading::More => reactor_turn().await,
+                Reading::More => {
+                    reactor_turn().await;
+                    // Others wait then too.
+                    while self.is_shard_behind() {
+                        reactor_turn().await;
+                    }
+                }
                 Reading::Paused(span) => sleep(span).await,
             }
         }
+    }
+
+    fn is_shard_behind(&self) -> bool {
+        let local = self.local.upgrade();
+        local.is_some_and(|local| local.shard.borrow().is_behind())
     }
 
     fn read(&self, local: &Local, hangup: Hangup) -> Result<Reading, Ended> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct ShardConfig {
     /// Bytes queued to one connection from which on it gets no more events; see [`SlowConsumer`]. Counted are
     /// the frames, shared or not, and [`FRAME_COST`] for each. Replies and control frames may use as much
-    /// again before the connection is closed. A frame is taken or refused whole, so that one message of any
+    /// again before the connection is closed, and so may events while the kernel takes all that it is offered. A frame is taken or refused whole, so that one message of any
     /// allowed size passes; the bound is therefore exceeded by at most one frame.
     pub outbox_bytes: usize,
     /// What happens to a subscriber whose outbox is full.

@@ -63,6 +63,8 @@ pub struct Counters {
     pub closed_broken: Counter,
     /// Times that a reader was told to wait: a shard's mailbox is over its limit.
     pub pauses_mailbox: Counter,
+    /// Turns in which connections were not read from, since their shard is behind with its writes.
+    pub pauses_behind: Counter,
     /// Times that a reader was told to wait: its connection leaves replies unread.
     pub pauses_unread: Counter,
     /// Vectored writes.
@@ -116,6 +118,7 @@ impl Counters {
             closed_stalled: Counter::default(),
             closed_broken: Counter::default(),
             pauses_mailbox: Counter::default(),
+            pauses_behind: Counter::default(),
             pauses_unread: Counter::default(),
             writes: Counter::default(),
             writes_blocked: Counter::default(),

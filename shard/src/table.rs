@@ -19,6 +19,8 @@ pub(crate) struct Connection {
     pub(crate) dirty: Dirty,
     /// The kernel takes nothing more until [`Shard::writable`](crate::Shard::writable).
     pub(crate) blocked: bool,
+    /// Much waits for it, and it is not blocked.
+    pub(crate) laden: bool,
     /// A deadline for its progress is noted.
     pub(crate) watched: bool,
     pub(crate) peer_max_bytes: usize,

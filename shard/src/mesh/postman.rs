@@ -13,6 +13,9 @@ use crate::counters::Counters;
 /// Messages after which an envelope is sent before the turn ends, so that a long turn keeps nobody waiting.
 const BATCH_MAX: usize = 128;
 
+/// Bytes after which one is: its receiver handles an envelope as a whole, whatever that makes it write.
+const BATCH_BYTES_MAX: usize = 128 << 10;
+
 /// What a shard posts, collected until the end of its turn.
 #[derive(Debug)]
 pub(crate) struct Postman {
@@ -64,7 +67,7 @@ impl Postman {
             self.waiting.insert(to);
             self.order.push(to);
         }
-        if outgoing.batch.len() >= BATCH_MAX {
+        if outgoing.batch.len() >= BATCH_MAX || outgoing.batch_bytes >= BATCH_BYTES_MAX {
             self.send_to(to);
         }
     }

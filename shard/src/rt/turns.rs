@@ -7,6 +7,9 @@
 //! because of what another shard told it or a peer of it finds that shard's earlier posts handled: one that hears that
 //! a callee is gone can register the procedure at once, here too.
 //!
+//! A shard that is behind with its writes ([`Shard::is_behind`](crate::Shard::is_behind)) takes no mail, and lets
+//! connections wait in a queue from which each has its turn.
+//!
 //! A shard with nothing to do waits in its own ring for a moment, where a socket or another shard wakes it at the
 //! price of one system call. The executor's other tasks have a turn every [`SLICE`] all the same. Only a shard that
 //! stays idle goes to sleep in glommio, whose reactor takes several calls for that.
@@ -63,8 +66,10 @@ pub(super) struct Turns {
     /// Connections that are read from later, each once in one of the two lists below. Events of theirs add nothing but
     /// whether there is an end of the stream to be read.
     later: BTreeMap<ConnKey, Hangup>,
-    /// Connections with more to read.
+    /// Connections with more to read, in the order in which they are.
     unread: VecDeque<ConnKey>,
+    /// One may be read from in this turn though the mail of it has put the shard behind: else mail could keep all waiting.
+    owed: bool,
     /// Connections that are not read from before a time.
     paused: BinaryHeap<Reverse<(Time, ConnKey)>>,
     /// When there was something to do last.
@@ -141,6 +146,7 @@ impl Turns {
             events: Vec::new(),
             later: BTreeMap::new(),
             unread: VecDeque::new(),
+            owed: false,
             paused: BinaryHeap::new(),
             active: clock.now(),
             turned: clock.now(),
@@ -174,6 +180,7 @@ impl Turns {
         self.work.take();
         let mut events = std::mem::take(&mut self.events);
         self.ring.poll(&mut events);
+        self.owed = !self.shard.borrow().is_behind();
         let mut worked = self.shard.borrow_mut().take_mail(&mut self.mailbox, SLICE);
         worked |= self.handle(&mut events);
         self.events = events;
@@ -213,10 +220,15 @@ impl Turns {
                     let Some((conn, wire)) = self.wire(token) else {
                         continue;
                     };
-                    match self.later.get_mut(&conn) {
-                        Some(known) if hangup == Hangup::Yes => *known = hangup,
-                        Some(_) => {}
-                        None => self.read(conn, &*wire, hangup),
+                    if let Some(known) = self.later.get_mut(&conn) {
+                        if hangup == Hangup::Yes {
+                            *known = hangup;
+                        }
+                    } else if self.unread.is_empty() && self.may_read() {
+                        self.read(conn, &*wire, hangup);
+                    } else {
+                        // Those that wait already go first.
+                        self.read_later(conn, hangup);
                     }
                     if !watched && let Some(socket) = wire.socket() {
                         self.ring.watcher().readable(conn, socket);
@@ -237,23 +249,30 @@ impl Turns {
         any
     }
 
-    /// Reads from the connections that had more than their share, and those whose pause is over.
+    /// Reads from the connections that had more than their share, and those that had to wait. Whether there are any.
     fn read_on(&mut self) -> bool {
-        let mut worked = false;
-        for _ in 0..self.unread.len() {
-            if let Some(conn) = self.unread.pop_front() {
-                worked = true;
-                self.read_again(conn);
-            }
-        }
         while let Some(&Reverse((at, conn))) = self.paused.peek()
             && at <= self.clock.now()
         {
             self.paused.pop();
-            worked = true;
-            self.read_again(conn);
+            self.unread.push_back(conn);
+        }
+        let worked = !self.unread.is_empty();
+        for _ in 0..self.unread.len() {
+            if !self.may_read() {
+                self.shard.borrow().counters().pauses_behind.one();
+                break;
+            }
+            if let Some(conn) = self.unread.pop_front() {
+                self.read_again(conn);
+            }
         }
         worked
+    }
+
+    /// Whether the turn may go on to read.
+    fn may_read(&self) -> bool {
+        self.owed || !self.shard.borrow().is_behind()
     }
 
     fn read_again(&mut self, conn: ConnKey) {
@@ -269,13 +288,21 @@ impl Turns {
         }
     }
 
-    fn read(&mut self, conn: ConnKey, wire: &dyn Wire, hangup: Hangup) {
-        match wire.readable(hangup) {
-            Reading::Drained => return,
-            Reading::More => self.unread.push_back(conn),
-            Reading::Paused(span) => self.paused.push(Reverse((self.clock.now().after(span), conn))),
-        }
+    fn read_later(&mut self, conn: ConnKey, hangup: Hangup) {
+        self.unread.push_back(conn);
         self.later.insert(conn, hangup);
+    }
+
+    fn read(&mut self, conn: ConnKey, wire: &dyn Wire, hangup: Hangup) {
+        self.owed = false;
+        match wire.readable(hangup) {
+            Reading::Drained => {}
+            Reading::More => self.read_later(conn, hangup),
+            Reading::Paused(span) => {
+                self.paused.push(Reverse((self.clock.now().after(span), conn)));
+                self.later.insert(conn, hangup);
+            }
+        }
     }
 
     fn wire(&self, token: ring::Token) -> Option<(ConnKey, Rc<dyn Wire>)> {

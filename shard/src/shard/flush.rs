@@ -38,7 +38,8 @@ pub(super) struct Pick {
 
 impl Shard {
     /// Sends what was posted, then writes to dirty connections for `budget` at most, to one batch of them at
-    /// least if there are any.
+    /// least if there are any. While something waits that should come in, what is left of a large fan-out is put
+    /// off, unless the shard is [behind](Self::is_behind).
     pub fn flush(&mut self, budget: Duration) -> Flushed {
         self.flush_with(&mut OneByOne, budget)
     }
@@ -55,7 +56,7 @@ impl Shard {
             self.flush_batch(sender);
             // What is left of a large fan-out waits for whatever else there is to do.
             let only_bulk = !self.dirty.has_prompt();
-            if self.clock.now() >= end || only_bulk && sender.is_wanted() {
+            if self.clock.now() >= end || only_bulk && !self.backlog.is_behind() && sender.is_wanted() {
                 break;
             }
         }
@@ -122,6 +123,8 @@ impl Shard {
         match connection.outbox.wrote(pick.offered, pick.result) {
             Ok(wrote) => {
                 self.counters.written_bytes.add(wrote.bytes as u64);
+                connection.blocked = wrote.blocked;
+                self.backlog.wrote(connection);
                 if wrote.blocked {
                     self.block(conn, now);
                 } else if connection.outbox.is_empty() {
@@ -154,7 +157,6 @@ impl Shard {
         let Some(connection) = self.table.get_mut(conn) else {
             return;
         };
-        connection.blocked = true;
         connection.progress = now;
         connection.wire.wait_writable();
         if !connection.watched {

@@ -11,6 +11,7 @@
 //! - Posts to other shards leave before the socket writes of the same turn.
 //! - A reply is queued, replaced by an error, or its connection is closed with a count; it is never just missing.
 
+mod backlog;
 mod dirty;
 mod flush;
 mod frames;
@@ -46,6 +47,7 @@ use crate::table::{Connection, Dirty, Phase, Table};
 use crate::wheel::{Timer, Wheel};
 use crate::wire::{Attach, PauseReason, Wire};
 
+use self::backlog::Backlog;
 use self::dirty::{DirtyLists, Haste};
 use self::flush::Pick;
 use self::frames::Deflaters;
@@ -71,6 +73,7 @@ pub struct Shard {
     /// Messages that a step made up in the name of a connection's peer, for the steps to come.
     answers: VecDeque<(ConnKey, Message)>,
     dirty: DirtyLists,
+    backlog: Backlog,
     deflaters: Deflaters,
     /// Kept between batches for its memory.
     picks: Vec<Pick>,
@@ -98,6 +101,7 @@ impl Shard {
         Self {
             me,
             router,
+            backlog: Backlog::new(&config),
             config,
             table: Table::default(),
             postman: Postman::new(me, mesh, Arc::clone(&counters)),
@@ -148,6 +152,7 @@ impl Shard {
             phase: Phase::Open,
             dirty: Dirty::default(),
             blocked: false,
+            laden: false,
             watched: false,
             peer_max_bytes: attach.peer_max_bytes,
             outbox: Outbox::default(),
@@ -201,7 +206,8 @@ impl Shard {
 
     /// The transport is gone.
     pub fn detach(&mut self, conn: ConnKey) {
-        if self.table.remove(conn).is_some() {
+        if let Some(mut connection) = self.table.remove(conn) {
+            self.backlog.ended(&mut connection);
             self.step(|router, now, fx| router.lost(now, conn, fx));
         }
     }
@@ -228,6 +234,13 @@ impl Shard {
             return Some(PauseReason::Unread);
         }
         None
+    }
+
+    /// Whether so much is yet to be written that nothing more should be read, from no connection, before the next
+    /// slice of flushing. Every now and then one may be read from all the same, so that none is left out.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.backlog.is_behind()
     }
 
     /// Sets the connection's timer, in place of what it was set to: [`Wire::timer`](crate::Wire::timer) is called `after` this
@@ -276,11 +289,15 @@ impl Shard {
     }
 
     /// Handles envelopes of the mailbox for `budget` at most, and no more than are to be answered by one
-    /// [`flush`](Self::flush), but one envelope at least. Whether there were any; there may be more then.
+    /// [`flush`](Self::flush), but one envelope at least. Whether there were any; there may be more then. Takes none while
+    /// the shard [is behind](Self::is_behind).
     pub fn take_mail(&mut self, mailbox: &mut Mailbox, budget: Duration) -> bool {
         let end = self.clock.now().after(budget);
         let (mut any, mut bytes) = (false, 0);
         for _ in 0..PUMP_BATCHES_MAX {
+            if self.backlog.is_behind() {
+                break;
+            }
             let Some(envelope) = mailbox.take() else {
                 break;
             };

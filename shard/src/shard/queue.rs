@@ -53,9 +53,14 @@ impl Shard {
                 self.counters.events_dropped_large.one();
                 continue;
             };
-            if connection.outbox.cost() >= limit {
-                self.too_slow_for_event(to);
-                continue;
+            let before = connection.outbox.cost();
+            if self.backlog.is_much(before) {
+                // As long as the kernel takes what it is offered the reader is not slow, but the shard behind.
+                if before >= limit && (connection.blocked || before >= limit.saturating_mul(2)) {
+                    self.too_slow_for_event(to);
+                    continue;
+                }
+                self.backlog.load(connection);
             }
             connection.outbox.push(frame.clone());
             if !connection.blocked {
@@ -134,8 +139,14 @@ impl Shard {
     /// Queues what is never dropped.
     pub(super) fn push_reply(&mut self, to: ConnKey, frame: Bytes) {
         let limit = self.config.outbox_bytes.saturating_mul(2);
-        let Some(connection) = self.open(to) else { return };
-        if connection.outbox.cost() < limit {
+        let Some(connection) = self.table.get_mut(to).filter(|each| each.phase == Phase::Open) else {
+            return;
+        };
+        let before = connection.outbox.cost();
+        if before < limit {
+            if self.backlog.is_much(before) {
+                self.backlog.load(connection);
+            }
             connection.outbox.push(frame);
             self.mark_dirty(to, Haste::Prompt);
         } else {
@@ -180,6 +191,7 @@ impl Shard {
         {
             connection.phase = Phase::Closed;
             connection.outbox.clear();
+            self.backlog.ended(connection);
             connection.wire.close();
         }
     }

@@ -209,15 +209,20 @@ impl World {
         peer.answer()
     }
 
+    /// Lets the shard take mail once. Whether it took any.
+    pub fn take_mail(&mut self, shard: usize) -> bool {
+        self.shards[shard].take_mail(&mut self.mailboxes[shard], SLICE)
+    }
+
     /// Runs all shards in turn until none has sent anything in a whole round, or holds anything back.
     pub fn run(&mut self) {
         loop {
             let before = self.batches();
             let mut held = false;
             for shard in 0..self.shards.len() {
-                let (mut took, mut flushed) = self.turn(shard);
-                while took || flushed == Flushed::More {
-                    (took, flushed) = self.turn(shard);
+                let (mut mail, mut flushed) = self.turn(shard);
+                while mail || flushed == Flushed::More {
+                    (mail, flushed) = self.turn(shard);
                 }
                 held |= flushed == Flushed::Held;
             }
@@ -227,10 +232,12 @@ impl World {
         }
     }
 
-    /// One turn of a shard: whether it took mail, and what it left behind.
+    /// One turn of a shard: whether it had mail, which it does not take while it is behind, and what it left to write.
     pub fn turn(&mut self, shard: usize) -> (bool, Flushed) {
         let (shard, mailbox) = (&mut self.shards[shard], &mut self.mailboxes[shard]);
-        (shard.take_mail(mailbox, SLICE), shard.flush(SLICE))
+        let mail = !mailbox.is_empty();
+        shard.take_mail(mailbox, SLICE);
+        (mail, shard.flush(SLICE))
     }
 
     /// Batches that were sent so far.
