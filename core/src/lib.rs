@@ -14,6 +14,7 @@ pub mod dealer;
 mod detached;
 pub mod effect;
 pub mod error_uri;
+pub mod extensions;
 pub mod features;
 pub mod ids;
 mod key_hash;

@@ -219,6 +219,8 @@ pub struct FindRetained {
 pub struct Retained {
     /// When it was retained.
     pub at: Time,
+    /// Bytes that it holds, about.
+    pub bytes: usize,
     /// The publication.
     pub publication: Arc<Publication>,
 }

@@ -69,6 +69,7 @@ pub(crate) fn server_spec(
             key: [k0, k1],
             agent: AGENT.to_owned(),
             id_bits: ID_BITS,
+            search_step: core::RouterConfig::SEARCH_STEP,
             values: &PayloadValues,
             started: now(),
         }),

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use bytestring::ByteString;
+use crosspoint_core::extensions;
 use crosspoint_core::ids::{ID_MAX, SessionId, is_valid_id};
 use crosspoint_core::payload::Format;
 use crosspoint_core::value::{Dict, Value};
 
 use super::envelope::{Envelope, Refusal};
-use super::extensions;
 use crate::error::DecodeError;
 use crate::read::{Reader, Token, TokenOf};
 

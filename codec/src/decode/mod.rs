@@ -1,7 +1,6 @@
 //! Decodes the envelope of a message. See [`decode()`].
 
 mod envelope;
-mod extensions;
 mod fields;
 mod messages;
 mod options;

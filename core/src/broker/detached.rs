@@ -8,7 +8,7 @@ use crate::options::Receivers;
 use crate::peer::Publication;
 
 /// The same publication in memory of its own, its lists of receivers [sorted](filter::sort).
-pub(super) fn detached(publication: &Publication) -> Publication {
+pub(crate) fn detached(publication: &Publication) -> Publication {
     Publication {
         realm: publication.realm,
         topic: text(&publication.topic),
@@ -26,7 +26,7 @@ pub(super) fn detached(publication: &Publication) -> Publication {
 }
 
 /// Bytes that a publication holds, about.
-pub(super) fn cost(publication: &Publication) -> usize {
+pub(crate) fn cost(publication: &Publication) -> usize {
     /// The publication itself, its entries in the indexes, its strings' and lists' own headers.
     const FIXED: usize = 384;
     let lists = publication.receivers.as_deref().map_or(0, |lists| {

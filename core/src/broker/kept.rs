@@ -19,6 +19,11 @@ use crate::peer::{Publication, Retained};
 use crate::session::Identity;
 use crate::time::Time;
 
+/// What it costs to look at a topic, beside the length of its name, and at one of its events: in about the time that
+/// one octet of a name takes, which is some nanoseconds.
+const PER_TOPIC: usize = 32;
+const PER_EVENT: usize = 64;
+
 /// One shard's share of what a realm may retain.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
@@ -82,6 +87,59 @@ impl Event {
         let admits = |lists| Filter::of_sorted(lists).admits(reader.session, reader.identity);
         self.excluded != Some(reader.session) && self.publication.receivers.as_deref().is_none_or(admits)
     }
+}
+
+/// A look at all topics of a pattern, which may take several turns.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    /// The last topic that was looked at, if it is not at its end.
+    seen: Option<Arc<str>>,
+    /// The newest that was found, by serial number.
+    found: BTreeMap<u64, Retained>,
+}
+
+impl Walk {
+    fn found(&mut self, found: Option<(u64, Retained)>, most: usize) {
+        self.found.extend(found);
+        if self.found.len() > most {
+            self.found.pop_first();
+        }
+    }
+
+    /// What was found, newest first: no more than `bytes` together, but for the first.
+    pub(super) fn into_found(self, bytes: usize) -> Vec<Retained> {
+        let newest_first = self.found.into_values().rev();
+        fitting(newest_first, |retained| retained.bytes, bytes).collect()
+    }
+}
+
+/// The first of `events`: of no more than `most` bytes together, but at least one.
+pub(super) fn fitting<T>(
+    events: impl Iterator<Item = T>,
+    bytes: impl Fn(&T) -> usize,
+    most: usize,
+) -> impl Iterator<Item = T> {
+    let mut sum = None;
+    events.take_while(move |event| {
+        let with_it = sum.unwrap_or(0_usize).saturating_add(bytes(event));
+        let is_first = sum.replace(with_it).is_none();
+        is_first || with_it <= most
+    })
+}
+
+/// The newest of a topic's events that is for `reader`, and how many were looked at.
+fn newest(events: &[Event], reader: &Reader<'_>) -> (usize, Option<(u64, Retained)>) {
+    for (before, event) in events.iter().rev().enumerate() {
+        if !event.is_over(reader.now) && event.is_for(reader) {
+            let retained = Retained {
+                at: event.at,
+                bytes: event.bytes,
+                publication: Arc::clone(&event.publication),
+            };
+            return (before + 1, Some((event.serial, retained)));
+        }
+    }
+    (events.len(), None)
 }
 
 impl Kept {
@@ -149,59 +207,50 @@ impl Kept {
         }
     }
 
-    /// The newest event for `reader` of each topic that `pattern` matches: the newest `most` of those, and
-    /// of no more than `bytes` together.
-    pub(super) fn find(
+    /// The newest event of `topic` for `reader`.
+    pub(super) fn newest(&self, topic: &str, reader: &Reader<'_>) -> Option<Retained> {
+        let (_, found) = newest(self.topics.get(topic)?, reader);
+        found.map(|(_, retained)| retained)
+    }
+
+    /// Goes on with `walk` as long as something is `left` of its allowance. Whether it has seen all topics of `pattern`;
+    /// of what is found the newest `most` count.
+    pub(super) fn walk(
         &self,
         pattern: Pattern<'_>,
         reader: &Reader<'_>,
-        (most, bytes): (usize, usize),
-    ) -> Vec<Retained> {
-        let newest = |events: &SmallVec<[Event; 1]>| {
-            let found = events
-                .iter()
-                .rev()
-                .find(|event| !event.is_over(reader.now) && event.is_for(reader))?;
-            let retained = Retained {
-                at: found.at,
-                publication: Arc::clone(&found.publication),
-            };
-            Some((found.serial, found.bytes, retained))
-        };
+        (walk, most): (&mut Walk, usize),
+        left: &mut usize,
+    ) -> bool {
         let head = match pattern.policy {
-            MatchPolicy::Exact => {
-                let found = self.topics.get(pattern.uri).and_then(newest);
-                return found.into_iter().map(|(_, _, retained)| retained).collect();
-            }
-            MatchPolicy::Prefix => pattern.uri,
+            MatchPolicy::Exact | MatchPolicy::Prefix => pattern.uri,
             MatchPolicy::Wildcard => literal_head(pattern.uri),
         };
-        let begin = (Bound::Included(head), Bound::Unbounded);
-        let mut found: Vec<_> = self
-            .topics
-            .range::<str, _>(begin)
-            .take_while(|(topic, _)| topic.starts_with(head))
-            .filter(|(topic, _)| {
-                pattern.covers(Pattern {
-                    policy: MatchPolicy::Exact,
-                    uri: topic,
-                })
-            })
-            .filter_map(|(_, events)| newest(events))
-            .collect();
-        found.sort_unstable_by_key(|(serial, ..)| std::cmp::Reverse(*serial));
-        let mut left = bytes;
-        let fits = |(_, cost, _): &(u64, usize, Retained)| {
-            let is_in = *cost <= left || left == bytes;
-            left = left.saturating_sub(*cost);
-            is_in
+        let begin = match &walk.seen {
+            Some(topic) => Bound::Excluded(&**topic),
+            None => Bound::Included(head),
         };
-        found
-            .into_iter()
-            .take(most)
-            .take_while(fits)
-            .map(|(_, _, retained)| retained)
-            .collect()
+        for (topic, events) in self.topics.range::<str, _>((begin, Bound::Unbounded)) {
+            if !topic.starts_with(head) {
+                return true;
+            }
+            let uri = Pattern {
+                policy: MatchPolicy::Exact,
+                uri: topic,
+            };
+            let mut cost = PER_TOPIC + topic.len();
+            if pattern.covers(uri) {
+                let (looked_at, found) = newest(events, reader);
+                cost += looked_at * PER_EVENT;
+                walk.found(found, most);
+            }
+            *left = left.saturating_sub(cost);
+            if *left == 0 {
+                walk.seen = Some(Arc::clone(topic));
+                return false;
+            }
+        }
+        true
     }
 
     fn clear(&mut self, topic: &Arc<str>) {

@@ -14,19 +14,24 @@ mod filter;
 pub(crate) mod history;
 mod kept;
 mod log;
+mod look_up;
 mod publish;
 mod retain;
 mod revoke;
+mod search;
 mod subscribe;
 
 use ahash::{HashMap, RandomState};
 use smallvec::SmallVec;
 
+pub(crate) use self::detached::{cost, detached};
 use self::directory::Directory;
 pub(crate) use self::directory::Owned;
 use self::history::Histories;
+pub(crate) use self::look_up::Allowance;
 use self::retain::Retaining;
 pub(crate) use self::retain::retain_for;
+use self::search::Searches;
 use crate::config::RealmConfig;
 use crate::ids::{ConnKey, RealmId, RequestId, SessionId, ShardId, ShardSet, SubscriptionId};
 use crate::key_hash::KeyHasher;
@@ -49,8 +54,10 @@ pub(crate) struct Broker {
     /// Shards with subscribers to patterns.
     pattern_interest: PatternMap<ShardSet>,
     directory: Directory,
-    /// Events of this shard's topics that are kept for later subscribers, and subscribers here that wait for some.
+    /// Events of this shard's topics that are kept for later subscribers.
     retaining: Retaining,
+    /// Subscribers here that wait for such events.
+    searches: Searches,
     /// Past events, where the realm keeps some.
     histories: Option<Box<Histories>>,
 }
@@ -114,7 +121,8 @@ impl Broker {
             by_id: HashMap::with_hasher(hasher.clone()),
             interest: HashMap::with_hasher(hasher.clone()),
             pattern_interest: PatternMap::new(hasher.clone()),
-            retaining: Retaining::new(hasher, &realm.retention, shards),
+            retaining: Retaining::new(&realm.retention, shards),
+            searches: Searches::new(hasher),
             histories: Histories::new(&realm.histories, (me, id), (keys, &mut directory), hasher),
             directory,
         }
@@ -128,7 +136,12 @@ impl Broker {
             + self.interest.len()
             + self.pattern_interest.len()
             + self.directory.len()
-            + self.retaining.waiting()
+            + self.searching()
+    }
+
+    /// Questions for kept events that wait here, or for this shard.
+    pub(crate) fn searching(&self) -> usize {
+        self.searches.held() + self.retaining.waiting()
     }
 
     /// Takes note of the shards that want a key.

@@ -34,7 +34,8 @@ impl Router {
         }
     }
 
-    fn may_publish_passthru(&self, conn: ConnKey) -> bool {
+    /// Whether the session on `conn` announced payload passthru mode as a publisher.
+    pub(crate) fn may_publish_passthru(&self, conn: ConnKey) -> bool {
         let session = self.conns.session(conn);
         session.is_some_and(|session| session.features.publisher_passthru)
     }
@@ -176,9 +177,6 @@ impl Router {
 
     /// Delivers a publication to this shard's subscribers, but not to `exclude`.
     pub(crate) fn deliver(&mut self, publication: &Publication, exclude: Option<ConnKey>, fx: &mut Effects) {
-        if publication.retain {
-            self.supersede(publication, exclude);
-        }
         let broker = &self.realms[publication.realm.0 as usize].broker;
         let mut matched: SmallVec<[u32; 8]> = SmallVec::new();
         broker
@@ -191,6 +189,7 @@ impl Router {
             .receivers
             .as_deref()
             .map(|lists: &Receivers| Filter::new(lists, &self.hasher));
+        let begun = fx.list.len();
         for slot in matched {
             deliver_one(
                 broker,
@@ -199,6 +198,9 @@ impl Router {
                 (publication, exclude, filter.as_ref()),
                 fx,
             );
+        }
+        if publication.retain {
+            self.supersede(publication, begun, fx);
         }
     }
 }

@@ -48,12 +48,11 @@ impl Router {
                 "the role may not subscribe to this",
             ));
         }
-        let known = self
-            .realm(realm)
-            .broker
-            .local
-            .get(policy, &subscribe.topic)
-            .copied();
+        let broker = &self.realms[realm.0 as usize].broker;
+        if waiting.get_retained {
+            broker.searches.check_limit(conn)?;
+        }
+        let known = broker.local.get(policy, &subscribe.topic).copied();
         if let Some(slot) = known {
             return self.join(slot, realm, waiting, held, fx);
         }
@@ -323,7 +322,7 @@ impl Router {
         fx: &mut Effects,
     ) {
         let broker = &mut self.realm(realm).broker;
-        broker.retaining.forget(conn, id);
+        broker.searches.forget(conn, id);
         let Some(slot) = broker.by_id.get(&id).copied() else {
             return;
         };

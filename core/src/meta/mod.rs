@@ -144,8 +144,8 @@ impl Router {
     pub(crate) fn asked(&mut self, question: &Arc<Question>, fx: &mut Effects) {
         let realm = question.realm;
         let answer = match &question.query {
-            Query::SessionCount { authroles } => self.count_sessions(realm, authroles.as_deref()),
-            Query::SessionList { authroles } => self.list_sessions(realm, authroles.as_deref()),
+            Query::SessionCount { roles } => self.count_sessions(realm, roles.as_deref()),
+            Query::SessionList { roles } => self.list_sessions(realm, roles.as_deref()),
             Query::Session(id) => self.tell_session(realm, *id),
             Query::Events(query) => self.find_events(realm, query),
             Query::Kill(kill) => self.kill_sessions(realm, kill, fx),

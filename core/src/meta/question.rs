@@ -32,13 +32,13 @@ pub struct Question {
 pub enum Query {
     /// How many sessions there are, of these roles if named.
     SessionCount {
-        /// The roles.
-        authroles: Option<Vec<ByteString>>,
+        /// For each role of the realm whether it is one of them.
+        roles: Option<Vec<bool>>,
     },
     /// Which sessions there are, of these roles if named.
     SessionList {
-        /// The roles.
-        authroles: Option<Vec<ByteString>>,
+        /// For each role of the realm whether it is one of them.
+        roles: Option<Vec<bool>>,
     },
     /// The details of a session.
     Session(SessionId),

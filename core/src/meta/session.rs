@@ -1,6 +1,6 @@
 //! Meta procedures about sessions (specification, "Session Meta API").
 
-use bytestring::ByteString;
+use ahash::HashSet;
 
 use super::arguments::expected;
 use super::{Answer, Kill, MetaCall, Query, Step, Victims, Whom, details};
@@ -15,14 +15,14 @@ use crate::value::Value;
 
 impl Router {
     pub(super) fn session_count(&mut self, call: &MetaCall, fx: &mut Effects) -> Result<Step, Refusal> {
-        let authroles = call.texts(0, "filter_authroles")?;
-        let query = Query::SessionCount { authroles };
+        let roles = self.roles_of(call)?;
+        let query = Query::SessionCount { roles };
         self.ask(call, (Whom::All, query), |answer| Ok(answer.count()), fx)
     }
 
     pub(super) fn session_list(&mut self, call: &MetaCall, fx: &mut Effects) -> Result<Step, Refusal> {
-        let authroles = call.texts(0, "filter_authroles")?;
-        let query = Query::SessionList { authroles };
+        let roles = self.roles_of(call)?;
+        let query = Query::SessionList { roles };
         self.ask(call, (Whom::All, query), |answer| Ok(answer.sorted().ids()), fx)
     }
 
@@ -68,19 +68,27 @@ impl Router {
         self.ask(call, (Whom::All, kill), |answer| Ok(answer.count()), fx)
     }
 
-    pub(super) fn count_sessions(&self, realm: RealmId, authroles: Option<&[ByteString]>) -> Answer {
-        let roles = &self.realm_config(realm).roles;
-        let counts = roles.iter().zip(&self.realms[realm.0 as usize].sessions);
-        let is_wanted = |name: &ByteString| authroles.is_none_or(|wanted| wanted.contains(name));
-        let count = counts.filter(|(role, _)| is_wanted(role.name()));
+    /// Which of the realm's roles a call names: looked up once, not for each session.
+    fn roles_of(&self, call: &MetaCall) -> Result<Option<Vec<bool>>, Refusal> {
+        let Some(names) = call.texts(0, "filter_authroles")? else {
+            return Ok(None);
+        };
+        let mut wanted = HashSet::with_hasher(self.hasher.clone());
+        wanted.extend(names.iter().map(|name| &**name));
+        let roles = self.realm_config(call.realm).roles.iter();
+        Ok(Some(roles.map(|role| wanted.contains(&**role.name())).collect()))
+    }
+
+    pub(super) fn count_sessions(&self, realm: RealmId, roles: Option<&[bool]>) -> Answer {
+        let is_wanted = |role: usize| roles.is_none_or(|roles| roles[role]);
+        let counts = self.realms[realm.0 as usize].sessions.iter().enumerate();
+        let count = counts.filter(|(role, _)| is_wanted(*role));
         Answer::Count(count.map(|(_, count)| u64::from(*count)).sum())
     }
 
-    pub(super) fn list_sessions(&self, realm: RealmId, authroles: Option<&[ByteString]>) -> Answer {
-        let is_wanted = |session: &&Session| {
-            session.realm == realm
-                && authroles.is_none_or(|wanted| wanted.contains(&session.identity.authrole))
-        };
+    pub(super) fn list_sessions(&self, realm: RealmId, roles: Option<&[bool]>) -> Answer {
+        let is_wanted =
+            |session: &&Session| session.realm == realm && roles.is_none_or(|roles| roles[session.role()]);
         let sessions = self.conns.sessions().filter(is_wanted);
         Answer::Ids(sessions.map(|session| session.id.0).collect())
     }

@@ -10,14 +10,15 @@ use bytes::Bytes;
 
 use super::arguments::expected;
 use super::{MetaCall, Step, invalid_argument};
-use crate::broker::retain_for;
+use crate::broker::{cost, detached, retain_for};
 use crate::effect::Effects;
 use crate::error_uri as uri;
+use crate::extensions::violation;
 use crate::ids::{ConnKey, PublicationId, SessionId, is_valid_id};
 use crate::options::{PublishOptions, Receivers};
 use crate::payload::Payload;
 use crate::peer::Publication;
-use crate::router::{Refusal, Router, passthru};
+use crate::router::{Refusal, Router, is_passthru, passthru};
 use crate::value::Value;
 
 /// What a session wants to be published when it ends.
@@ -32,7 +33,7 @@ struct Testament {
     publication: Publication,
     /// See [`Router::distribute`].
     retain_for: Option<Option<Duration>>,
-    /// Of the call that added it: what it holds in memory is in proportion to that.
+    /// Bytes that it holds, about.
     bytes: usize,
 }
 
@@ -66,6 +67,11 @@ impl Router {
     pub(super) fn add_testament(&mut self, call: &MetaCall, _: &mut Effects) -> Result<Step, Refusal> {
         let topic = call.text(0, "topic")?.clone();
         let options = publish_options(call)?;
+        if is_passthru(&options.rest) && !self.may_publish_passthru(call.caller.conn) {
+            return Err(invalid_argument(
+                "publish_options: the session did not announce payload_passthru_mode as a publisher",
+            ));
+        }
         let scope = scope(call, 4)?;
         let payload = self.testament_payload(call, &options)?;
         let Some(session) = self.conns.session(call.caller.conn) else {
@@ -77,20 +83,25 @@ impl Router {
             .retain
             .then(|| retain_for(&options.rest, retention))
             .transpose()?;
-        let bytes = call.payload.len();
-        self.check_testament_limits(session.testaments.as_deref(), bytes)?;
-        let publication = Publication {
+        // In memory of its own, so that a testament does not hold the whole of what was received with it.
+        let publication = detached(&Publication {
             realm: call.realm,
             topic,
-            publication: PublicationId(self.random_id()),
+            publication: PublicationId(0),
             publisher,
             trustlevel,
             receivers: options.receivers,
             retain: options.retain,
             rest: passthru(options.rest),
             payload,
+        });
+        let bytes = cost(&publication);
+        self.check_testament_limits(session.testaments.as_deref(), bytes)?;
+        let id = PublicationId(self.random_id());
+        let publication = Publication {
+            publication: id,
+            ..publication
         };
-        let id = publication.publication.0;
         if let Some(session) = self.conns.session_mut(call.caller.conn) {
             let testaments = session.testaments.get_or_insert_default();
             testaments.of(scope).push(Testament {
@@ -99,7 +110,7 @@ impl Router {
                 bytes,
             });
         }
-        Ok(Step::Done(vec![id.into()]))
+        Ok(Step::Done(vec![id.0.into()]))
     }
 
     /// Answers how many there were.
@@ -136,23 +147,27 @@ impl Router {
     }
 
     fn testament_payload(&self, call: &MetaCall, options: &PublishOptions) -> Result<Payload, Refusal> {
-        let is_opaque = options.rest.get("enc_algo").is_some();
+        let may_be_opaque = options.rest.get("enc_algo").is_some();
+        let is_opaque = may_be_opaque && matches!(call.list.get(1), Some(Value::Str(_) | Value::Bytes(_)));
         let args = match call.list.get(1) {
             None | Some(Value::Null) => false,
             Some(Value::List(list)) => !list.is_empty(),
-            Some(Value::Str(_) | Value::Bytes(_)) if is_opaque => true,
+            Some(_) if is_opaque => true,
             Some(_) => return Err(expected("args", "a list")),
         };
         let kwargs = match call.list.get(2) {
             None | Some(Value::Null) => false,
-            Some(Value::Dict(dict)) => !dict.is_empty(),
+            Some(Value::Dict(dict)) if dict.is_empty() => false,
+            Some(Value::Dict(_)) if is_opaque => {
+                return Err(expected("kwargs", "none beside an opaque payload"));
+            }
+            Some(Value::Dict(_)) => true,
             Some(_) => return Err(expected("kwargs", "a dictionary")),
         };
-        // Copied, so that a testament does not hold the whole of what was received with it.
         let item = |index, is_there: bool| match is_there {
             false => Ok(Bytes::new()),
             true => match self.config.values.item(&call.payload, index) {
-                Some(item) => Ok(Bytes::copy_from_slice(&item)),
+                Some(item) => Ok(item),
                 None => Err(invalid_argument("expected topic, args and kwargs by place")),
             },
         };
@@ -207,7 +222,10 @@ fn publish_options(call: &MetaCall) -> Result<PublishOptions, Refusal> {
             "exclude" => receivers.exclude = Some(list(key, value, session)?),
             "exclude_authid" => receivers.exclude_authid = Some(list(key, value, text)?),
             "exclude_authrole" => receivers.exclude_authrole = Some(list(key, value, text)?),
-            _ => options.rest.0.push((key.clone(), value.clone())),
+            _ => match violation(key, value) {
+                Some((what, _)) => return Err(expected(key, what)),
+                None => options.rest.0.push((key.clone(), value.clone())),
+            },
         }
     }
     if receivers != Receivers::default() {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use ahash::{HashMap, RandomState};
 use smallvec::SmallVec;
 
-use crate::broker::Broker;
+use crate::broker::{Allowance, Broker};
 use crate::config::{Access, RealmConfig, RouterConfig};
 use crate::dealer::{Calls, Dealer, Incarnation};
 use crate::effect::{Effect, Effects};
@@ -53,6 +53,8 @@ pub struct Router {
     pub(crate) rng: fastrand::Rng,
     pub(crate) hasher: RandomState,
     pub(crate) session_ids: SessionIds,
+    /// Of looking through retained events.
+    pub(crate) look_up_allowance: Allowance,
     /// Permuted into session ids, so that none comes twice and none tells how many there were.
     next_session: u64,
     last_token: u64,
@@ -150,6 +152,7 @@ impl Router {
             rng,
             hasher,
             session_ids: SessionIds::new(config.key),
+            look_up_allowance: Allowance::new(config.search_step),
             config,
             next_session,
             last_token: 0,
@@ -227,7 +230,7 @@ impl Router {
             match timer {
                 Timer::Conn(conn) => self.conn_timeout(conn, fx),
                 Timer::Call(call) => self.call_timeout(call, fx),
-                Timer::Retained(realm) => self.expire_retained(realm),
+                Timer::Retained(realm) => self.retained_timeout(realm, fx),
                 Timer::Histories(realm) => self.expire_histories(realm, fx),
             }
         }
@@ -249,6 +252,12 @@ impl Router {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.conns.len()
+    }
+
+    /// Questions for kept events that are not answered yet: some wait for a timer.
+    #[must_use]
+    pub fn searching(&self) -> usize {
+        self.realms.iter().map(|realm| realm.broker.searching()).sum()
     }
 
     /// What is still held for sessions, calls and keys: all zero on a router that no session uses any more,

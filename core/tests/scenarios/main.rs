@@ -18,6 +18,7 @@ mod registrations;
 mod rerouting;
 mod retained;
 mod say;
+mod searching;
 mod sharing;
 mod testaments;
 mod timeouts;

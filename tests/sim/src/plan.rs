@@ -148,6 +148,7 @@ impl Plan {
         self.config = Arc::new(RouterConfig {
             limits: self.config.limits.clone(),
             id_bits: self.config.id_bits,
+            search_step: self.config.search_step,
             ..RouterConfig::new(realms, key(rng), &PayloadValues)
         });
     }
@@ -205,6 +206,8 @@ fn config(rng: &mut Rng, uris: &Uris) -> RouterConfig {
         limits,
         // Few bits make keys clash, as 53 never do within a lifetime.
         id_bits: [53, 6, 5, 4, 3, 1][rng.usize(..6)],
+        // Some look at one topic in a step.
+        search_step: [RouterConfig::SEARCH_STEP, 1_000, 1][rng.usize(..3)],
         ..RouterConfig::new(realms, key, &PayloadValues)
     }
 }

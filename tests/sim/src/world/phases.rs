@@ -137,6 +137,9 @@ impl World {
                 4..7 => self.step_mail(true)?,
                 _ => {
                     self.store.write();
+                    if self.is_searching() {
+                        self.now = self.now.after(Duration::from_millis(1));
+                    }
                     let shard = self.any_shard();
                     self.look_at_clock(shard)?;
                 }
@@ -156,7 +159,13 @@ impl World {
         self.mail.is_empty()
             && self.store.is_idle()
             && links.all(|link| link.up.is_empty())
+            && !self.is_searching()
             && (0..self.plan.shards).all(|shard| !self.is_due(ShardId(shard)))
+    }
+
+    /// Whether some router looks for kept events, in steps between which time passes.
+    fn is_searching(&self) -> bool {
+        self.routers.iter().any(|router| router.searching() > 0)
     }
 
     /// Calls some procedure a few times while nothing else goes on.

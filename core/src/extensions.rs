@@ -1,15 +1,16 @@
 //! Options and details that WAMP or its implementations define and the router passes on without a field of
 //! their own. It ignores what it does not know; these it knows, and so refuses where they are wrong.
 
-use crosspoint_core::ids::is_valid_id;
-use crosspoint_core::value::{Dict, Value};
+use crate::ids::is_valid_id;
+use crate::value::{Dict, Value};
 
 const ENC_ALGO: &str = "\"cryptobox\", \"mqtt\", \"xbr\" or a name that begins with x_";
 const ENC_SERIALIZER: &str =
     "\"json\", \"msgpack\", \"cbor\", \"ubjson\", \"opaque\", \"flatbuffers\" or a name that begins with x_";
 
 /// What was expected and found, if `value` is not what belongs to `key`.
-pub(super) fn violation(key: &str, value: &Value) -> Option<(&'static str, &'static str)> {
+#[must_use]
+pub fn violation(key: &str, value: &Value) -> Option<(&'static str, &'static str)> {
     let (valid, expected) = match key {
         "enc_algo" => (is_name(value, &["cryptobox", "mqtt", "xbr"]), ENC_ALGO),
         "enc_serializer" => {
