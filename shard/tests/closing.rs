@@ -121,6 +121,26 @@ fn shutdown_says_goodbye_to_all_and_is_over_when_they_are_gone() {
 }
 
 #[test]
+fn what_is_in_the_mailbox_comes_before_goodbye() {
+    // More than one turn takes.
+    const EVENTS: usize = 1000;
+    let mut world = world();
+    let (publisher, subscriber) = (world.join(0), world.join(1));
+    world.ask(&subscriber, &json!([32, 1, {}, "com.topic"]));
+    for number in 0..EVENTS {
+        world.give(&publisher, &json!([16, 1 + number, {}, "com.topic", [number]]));
+        world.turn(0);
+    }
+    world.shards[1].ask_for_shutdown();
+    assert!(!world.shards[1].is_drained());
+    world.run();
+    let received = subscriber.received();
+    let (goodbye, events) = received.split_last().unwrap();
+    assert_eq!(goodbye[2], "wamp.close.system_shutdown");
+    assert_eq!(events.len(), EVENTS);
+}
+
+#[test]
 fn what_is_left_at_the_end_is_closed_at_once() {
     let mut world = world();
     let peer = world.join(0);

@@ -132,7 +132,9 @@ pub(crate) trait Reader<'a>: Sized {
             if keys == Keys::Text && !matches!(key, Passed::Text) {
                 return Err(Malformed::Key);
             }
-            self.skip_key(key, depth)?;
+            if let Passed::List(_) | Passed::Map(_) = key {
+                self.skip_key(key, depth)?;
+            }
             self.skip(depth)?;
             count += 1;
         }
@@ -141,6 +143,8 @@ pub(crate) trait Reader<'a>: Sized {
 
     /// Reads the rest of a key, of which a container may be the beginning. It has no such keys itself: where keys are
     /// text it is one in quotes, and each level of such keys would double what quotes are escaped with.
+    #[cold]
+    #[inline(never)]
     fn skip_key(&mut self, passed: PassedOf<'a, Self>, depth: u8) -> Result<(), Malformed> {
         let (mut scope, is_map) = match passed {
             Passed::Text | Passed::Scalar => return Ok(()),

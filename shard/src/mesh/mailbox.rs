@@ -48,6 +48,11 @@ impl Mailbox {
         Some(envelope)
     }
 
+    /// How many envelopes there are to take now.
+    pub(crate) fn len(&self) -> usize {
+        self.receiver.len()
+    }
+
     /// Whether there is nothing to take now.
     #[must_use]
     pub fn is_empty(&self) -> bool {

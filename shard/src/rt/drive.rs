@@ -96,7 +96,7 @@ async fn answer_beats(shard: &ShardRc, pulse: &Pulse, clock: &MonotonicClock, re
             Stage::Run => {}
             Stage::Drain => {
                 let mut shard = shard.borrow_mut();
-                shard.begin_shutdown();
+                shard.ask_for_shutdown();
                 if !drained && shard.is_drained() {
                     drained = true;
                     // Nobody listens if the one who shuts down went away, and then nobody needs to know.

@@ -182,6 +182,7 @@ impl Turns {
         self.ring.poll(&mut events);
         self.owed = !self.shard.borrow().is_behind();
         let mut worked = self.shard.borrow_mut().take_mail(&mut self.mailbox, SLICE);
+        self.shard.borrow_mut().begin_shutdown_if_asked(&mut self.mailbox);
         worked |= self.handle(&mut events);
         self.events = events;
         worked |= self.read_on();

@@ -39,7 +39,7 @@ use crate::clock::Clock;
 use crate::config::{PUMP_BATCHES_MAX, PUMP_BYTES_MAX, ShardConfig};
 use crate::counters::Counters;
 use crate::kind::Kind;
-use crate::mesh::{Mailbox, Mesh, Postman};
+use crate::mesh::{Envelope, Mailbox, Mesh, Postman};
 use crate::outbox::Outbox;
 use crate::signal::{Event, Signal};
 use crate::storage::Storage;
@@ -83,6 +83,8 @@ pub struct Shard {
     /// When the timer task wakes up by itself.
     planned: Option<Time>,
     work: Rc<Signal>,
+    /// A shutdown is to begin.
+    shutdown_asked: bool,
     stopping: Rc<Event>,
     storage: Option<Arc<dyn Storage>>,
 }
@@ -116,6 +118,7 @@ impl Shard {
             clock,
             planned: None,
             work: Rc::default(),
+            shutdown_asked: false,
             stopping: Rc::default(),
             storage: None,
         }
@@ -269,6 +272,27 @@ impl Shard {
         }
     }
 
+    /// [`begin_shutdown_if_asked`](Self::begin_shutdown_if_asked) shall begin one.
+    pub fn ask_for_shutdown(&mut self) {
+        if !self.stopping.is_set() {
+            self.shutdown_asked = true;
+            self.work.raise();
+        }
+    }
+
+    /// Begins the shutdown that was asked for, once all that the mailbox holds now is handled: publishers, perhaps, were
+    /// told that it is done.
+    pub fn begin_shutdown_if_asked(&mut self, mailbox: &mut Mailbox) {
+        if std::mem::take(&mut self.shutdown_asked) {
+            for _ in 0..mailbox.len() {
+                if let Some(envelope) = mailbox.take() {
+                    self.handle_mail(envelope);
+                }
+            }
+            self.begin_shutdown();
+        }
+    }
+
     /// Set once a shutdown began.
     #[must_use]
     pub fn stopping(&self) -> Rc<Event> {
@@ -278,7 +302,7 @@ impl Shard {
     /// Whether no connection is left and nothing waits to be posted.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.router.connections() == 0 && self.postman.is_empty()
+        self.router.connections() == 0 && self.postman.is_empty() && !self.shutdown_asked
     }
 
     /// Tells all transports to close, whatever is still queued to them.
@@ -303,16 +327,20 @@ impl Shard {
             };
             any = true;
             bytes += envelope.bytes;
-            self.counters.mail_batches.one();
-            self.counters.mail_messages.add(envelope.messages.len() as u64);
-            for message in envelope.messages {
-                self.step(|router, now, fx| router.peer(now, envelope.from, message, fx));
-            }
+            self.handle_mail(envelope);
             if bytes >= PUMP_BYTES_MAX || self.clock.now() >= end {
                 break;
             }
         }
         any
+    }
+
+    fn handle_mail(&mut self, envelope: Envelope) {
+        self.counters.mail_batches.one();
+        self.counters.mail_messages.add(envelope.messages.len() as u64);
+        for message in envelope.messages {
+            self.step(|router, now, fx| router.peer(now, envelope.from, message, fx));
+        }
     }
 
     /// Raised when there is something to flush, or a deadline came up that is earlier than the one that

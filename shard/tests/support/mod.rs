@@ -237,6 +237,7 @@ impl World {
         let (shard, mailbox) = (&mut self.shards[shard], &mut self.mailboxes[shard]);
         let mail = !mailbox.is_empty();
         shard.take_mail(mailbox, SLICE);
+        shard.begin_shutdown_if_asked(mailbox);
         (mail, shard.flush(SLICE))
     }
 
