@@ -283,7 +283,7 @@ impl Shard {
     /// Begins the shutdown that was asked for, once all that the mailbox holds now is handled: publishers, perhaps, were
     /// told that it is done.
     pub fn begin_shutdown_if_asked(&mut self, mailbox: &mut Mailbox) {
-        if std::mem::take(&mut self.shutdown_asked) {
+        if mem::take(&mut self.shutdown_asked) {
             for _ in 0..mailbox.len() {
                 if let Some(envelope) = mailbox.take() {
                     self.handle_mail(envelope);
