@@ -128,12 +128,11 @@ pub(crate) trait Reader<'a>: Sized {
         let depth = depth.checked_sub(1).ok_or(Malformed::Depth)?;
         let mut count = 0;
         while self.more(&mut scope)? {
-            let key = self.pass_key()?;
-            if keys == Keys::Text && !matches!(key, Passed::Text) {
-                return Err(Malformed::Key);
-            }
-            if let Passed::List(_) | Passed::Map(_) = key {
-                self.skip_key(key, depth)?;
+            match self.pass_key()? {
+                Passed::Text => {}
+                _ if keys == Keys::Text => return Err(Malformed::Key),
+                Passed::Scalar => {}
+                container => self.skip_key(container, depth)?,
             }
             self.skip(depth)?;
             count += 1;
