@@ -20,13 +20,14 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
+use std::process;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crosspoint_core::ids::ConnKey;
+use crosspoint_core::ids::{ConnKey, ShardId};
 use crosspoint_core::time::Time;
 use glommio::timer::Timer;
 use glommio::{Task, spawn_local};
@@ -119,6 +120,14 @@ impl Wake for Bell {
     }
 }
 
+/// Lets the shard hear its ring's alarm. One that cannot hear would sleep while its sockets wait, for ever and unnoticed:
+/// better all ends, so that somebody starts it anew.
+async fn listen(shard: ShardId, file: OwnedFd, alarm: Rc<Signal>) {
+    let error = ring::read_alarm(file, alarm).await;
+    tracing::error!(shard = shard.0, %error, "the shard cannot hear its sockets any more: the process ends");
+    process::abort();
+}
+
 impl Turns {
     /// # Errors
     /// If there are no descriptors left.
@@ -131,7 +140,7 @@ impl Turns {
     ) -> io::Result<Self> {
         let work = shard.borrow().work();
         let alarm = Rc::<Signal>::default();
-        let reader = spawn_local(ring::read_alarm(ring.alarm()?, Rc::clone(&alarm)));
+        let reader = spawn_local(listen(shard.borrow().id(), ring.alarm()?, Rc::clone(&alarm)));
         Ok(Self {
             bell: Waker::from(Arc::new(Bell(ring.bell()?))),
             shard,

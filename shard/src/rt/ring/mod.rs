@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crosspoint_core::ids::ConnKey;
+use glommio::timer::sleep;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
@@ -279,12 +280,30 @@ impl Ring {
     }
 }
 
-/// Raises `alarm` whenever the kernel sounds it.
-pub(super) async fn read_alarm(file: OwnedFd, alarm: Rc<Signal>) {
+/// Raises `alarm` whenever the kernel sounds it, until it cannot be read any more: the error of that.
+pub(super) async fn read_alarm(file: OwnedFd, alarm: Rc<Signal>) -> io::Error {
+    /// After an error that passes.
+    const PAUSE: Duration = Duration::from_millis(1);
     let file = sys::file(file);
-    while file.read_at(0, size_of::<u64>()).await.is_ok() {
+    loop {
+        let read = file.read_at(0, size_of::<u64>()).await;
+        // It may have sounded in spite of an error.
         alarm.raise();
+        if let Err(error) = read.map_err(io::Error::from) {
+            if !passes(&error) {
+                return error;
+            }
+            sleep(PAUSE).await;
+        }
     }
+}
+
+/// Whether what failed may succeed when it is tried again.
+fn passes(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+    )
 }
 
 impl Sender for Ring {

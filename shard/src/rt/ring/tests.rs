@@ -1,14 +1,17 @@
+use std::fs::File;
 use std::io::{self, IoSlice, Read, Write as _};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crosspoint_core::ids::ConnKey;
+use rustix::io::Errno;
 
 use super::sys::Setup;
-use super::{Event, Ring, Subject, Token};
+use super::{Event, Ring, Subject, Token, passes, read_alarm};
 use crate::wire::{Hangup, Job, Sender, Wire};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -237,4 +240,16 @@ fn the_alarm_sounds_only_when_it_is_on() {
         assert!(sounds(PATIENCE));
         assert!(ring.has_events());
     }
+}
+
+#[test]
+fn an_alarm_that_cannot_be_read_says_so_unless_that_passes() {
+    for errno in [Errno::INTR, Errno::AGAIN] {
+        assert!(passes(&errno.into()));
+    }
+    glommio::LocalExecutor::default().run(async {
+        let unreadable = File::options().write(true).open("/dev/null").unwrap();
+        let error = read_alarm(unreadable.into(), Rc::default()).await;
+        assert!(!passes(&error), "{error}");
+    });
 }
