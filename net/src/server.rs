@@ -79,6 +79,7 @@ pub fn start(spec: ServerSpec) -> Result<Running, StartError> {
         shard: spec.shard.clone(),
         seed: spec.seed,
         spin: spec.spin,
+        pin: spec.pin,
         storage: spec.storage.clone(),
     };
     let (_, mailboxes) = Mesh::new(spec.shards.get(), MeshLimits::default());

@@ -21,6 +21,8 @@ pub struct ServerSpec {
     pub shards: NonZeroU16,
     /// How long at most a shard looks for work before it waits; see [`Options`](crosspoint_shard::rt::Options).
     pub spin: Duration,
+    /// Whether shards keep to processors even where there are more of these; see [`Options`](crosspoint_shard::rt::Options).
+    pub pin: bool,
     /// What the router's rules are told.
     pub router: Arc<RouterConfig>,
     /// Where all randomness of the shards comes from: new for each start.

@@ -59,6 +59,7 @@ pub(crate) fn server_spec(
     net::ServerSpec {
         shards,
         spin: router.spin,
+        pin: !router.cpus.is_empty(),
         router: Arc::new(core::RouterConfig {
             realms: router
                 .realms

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crosspoint_net::{Address, Running, StartError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::{CpuSet, disable_transparent_huge_pages, sched_setaffinity};
+use rustix::thread::{CpuSet, disable_transparent_huge_pages, sched_getaffinity, sched_setaffinity};
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -184,7 +184,16 @@ fn pin(cpus: &[usize]) -> Result<(), Failure> {
         Failure(format!(
             "cannot run on the CPUs of \"cpu_affinity\", {cpus:?}: {error}"
         ))
-    })
+    })?;
+    let usable =
+        sched_getaffinity(None).map_err(|error| Failure::system("learn the usable CPUs", &error.into()))?;
+    let (used, missing): (Vec<usize>, Vec<usize>) = cpus.iter().partition(|cpu| usable.is_set(**cpu));
+    if !missing.is_empty() {
+        warn!(
+            "workers[].options.cpu_affinity: the CPUs {missing:?} do not exist or are not for this process, which runs on {used:?} only"
+        );
+    }
+    Ok(())
 }
 
 /// Says that the router runs, and where.

@@ -86,6 +86,7 @@ impl Hop {
             shard: ShardConfig::default(),
             seed: 1,
             spin,
+            pin: true,
             storage: None,
         };
         let far = rt::start(&options, mailboxes, |_| {

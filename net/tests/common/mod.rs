@@ -79,6 +79,7 @@ pub(crate) fn spec(shards: u16) -> ServerSpec {
     ServerSpec {
         shards: NonZeroU16::new(shards).unwrap(),
         spin: crosspoint_shard::rt::SPIN,
+        pin: false,
         router: Arc::new(RouterConfig {
             limits: Limits {
                 goodbye_timeout: Duration::from_millis(200),

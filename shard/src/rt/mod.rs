@@ -57,6 +57,9 @@ pub struct Options {
     /// How long at most a shard looks for work before it waits, if work is coming in quick succession; see [`SPIN`].
     /// Zero never looks.
     pub spin: Duration,
+    /// Whether the processors that this process may use are meant for the shards, so that each keeps to one of them even
+    /// where there are more processors than shards. Otherwise others may use those too, and the kernel decides.
+    pub pin: bool,
     /// Where durable histories are stored, if there are any.
     pub storage: Option<Arc<dyn Storage>>,
 }
@@ -123,7 +126,8 @@ enum Report {
     Ended(ShardId),
 }
 
-/// Starts one shard for each of `mailboxes`, pinned to the processors of this process in turn.
+/// Starts one shard for each of `mailboxes`. Where there are as many as processors of this process, or
+/// [`Options::pin`] says so, they are pinned to these in turn.
 ///
 /// On each, `serve(shard's number)` is run in a task of its own: there the transports accept connections, until
 /// [`Shard::stopping`](crate::Shard::stopping). Its result is kept until the shard ends.
@@ -149,6 +153,7 @@ where
         reports,
         heartbeat: None,
     };
+    let pinned = options.pin || mailboxes.len() >= cpus.len();
     for mailbox in mailboxes {
         let id = mailbox.shard();
         let seat = Seat {
@@ -158,7 +163,7 @@ where
             clock,
             reporter: reporter.clone(),
         };
-        let cpu = cpus[runtime.threads.len() % cpus.len()];
+        let cpu = pinned.then(|| cpus[runtime.threads.len() % cpus.len()]);
         match start_shard(seat, id, cpu) {
             Ok(thread) => runtime.threads.push(thread),
             Err(error) => {

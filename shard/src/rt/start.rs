@@ -44,11 +44,11 @@ pub(super) struct Seat<Task> {
     pub(super) reporter: Sender<Report>,
 }
 
-/// Starts an executor, with a smaller ring if there is too little memory for the usual one.
+/// Starts an executor, pinned to `cpu` if there is one, with a smaller ring if there is too little memory for the usual one.
 pub(super) fn start_shard<Task, Done>(
     seat: Seat<Task>,
     id: ShardId,
-    cpu: usize,
+    cpu: Option<usize>,
 ) -> Result<ShardThread, StartError>
 where
     Task: FnOnce(ShardRc, Watcher) -> Done + Send + 'static,
@@ -118,8 +118,8 @@ where
     }
 }
 
-fn executor(id: ShardId, cpu: usize, depth: usize) -> LocalExecutorBuilder {
-    LocalExecutorBuilder::new(Placement::Fixed(cpu))
+fn executor(id: ShardId, cpu: Option<usize>, depth: usize) -> LocalExecutorBuilder {
+    LocalExecutorBuilder::new(cpu.map_or(Placement::Unbound, Placement::Fixed))
         .name(&format!("shard-{id}"))
         // Registered buffers are for files; shards have none.
         .io_memory(0)

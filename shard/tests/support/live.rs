@@ -21,6 +21,7 @@ pub fn options() -> Options {
         shard: ShardConfig::default(),
         seed: 1,
         spin: SPIN,
+        pin: false,
         storage: None,
     }
 }
