@@ -18,7 +18,7 @@ use crate::options::{CallOptions, InvokePolicy, MatchPolicy};
 use crate::peer::{Disclosed, Invoke, Part, PeerMessage};
 use crate::router::{Refusal, Router, invalid_uri, is_passthru, passthru};
 use crate::session::Session;
-use crate::timers::Timer;
+use crate::time::Time;
 
 impl Router {
     pub(crate) fn call(&mut self, conn: ConnKey, call: Call, fx: &mut Effects) {
@@ -80,6 +80,7 @@ impl Router {
             can_be_cancelled: false,
             disclose,
             want_progress: receive_progress,
+            began: self.now,
             given: self.time_given(realm, timeout),
             timeout: None,
             deadline: None,
@@ -187,19 +188,21 @@ impl Router {
         invoke.name_procedure = procedure.key.policy != MatchPolicy::Exact;
         invoke.receive_progress = call.want_progress && progress;
         call.timeout = [call.given, callee.timeout].into_iter().flatten().min();
-        let callee_keeps_time = callee.forward_timeout && callee.features.call_timeout;
-        invoke.timeout = call.timeout.filter(|_| callee_keeps_time).map(NonZeroU64::get);
-        if callee_keeps_time {
-            // Also where a callee that is gone did not, and the time ran here.
-            call.deadline = None;
-        } else if let Some(millis) = call.timeout {
-            let deadline = now.after(Duration::from_millis(millis.get()));
-            if call.deadline.is_none_or(|held| held > deadline) {
-                call.deadline = Some(deadline);
-                self.timers.set(deadline, Timer::Call(key));
-            }
-        }
         let (caller, disclose) = (call.caller, call.disclose || callee.disclose_caller);
+        // What the callee gives begins with it; what was given before may have run elsewhere, and may be over.
+        let own = callee
+            .timeout
+            .map(|millis| now.after(Duration::from_millis(millis.get())));
+        let deadline = [call.end_of_given(), own].into_iter().flatten().min();
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            self.fail_call(key, uri::TIMEOUT, fx);
+            return;
+        }
+        let callee_keeps_time = callee.forward_timeout && callee.features.call_timeout;
+        invoke.timeout = deadline
+            .filter(|_| callee_keeps_time)
+            .map(|deadline| millis_until(now, deadline));
+        self.set_deadline(key, deadline.filter(|_| !callee_keeps_time));
         invoke.caller = self
             .conns
             .session(caller)
@@ -220,6 +223,12 @@ impl Router {
             self.send_waiting_parts(key, fx);
         }
     }
+}
+
+/// Milliseconds from `now` until `later`, of which the last may be a part of one.
+fn millis_until(now: Time, later: Time) -> u64 {
+    let nanos = now.until(later).as_nanos();
+    u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// What a callee would have had to announce to get this call.

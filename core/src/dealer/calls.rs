@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::parts::Parts;
 use super::{Callee, Procedure};
@@ -26,9 +27,11 @@ pub(super) struct CallState {
     pub(super) want_progress: bool,
     /// Whether the caller cancelled with mode kill, and the callee's answer is awaited.
     pub(super) killed: bool,
-    /// Milliseconds that caller and realm give it.
+    /// When it was made. A callee that has sent a progressive result keeps the call, so that this need not move.
+    pub(super) began: Time,
+    /// Milliseconds from then that caller and realm give it, whoever has it.
     pub(super) given: Option<NonZeroU64>,
-    /// Milliseconds that caller, realm and callee give it, whichever are fewest.
+    /// Milliseconds that caller, realm and its present callee give it, whichever are fewest.
     pub(super) timeout: Option<NonZeroU64>,
     /// Set where this shard keeps the time.
     pub(super) deadline: Option<Time>,
@@ -64,6 +67,12 @@ pub(super) struct Waiting {
 }
 
 impl CallState {
+    /// When the time is over that caller and realm give it.
+    pub(super) fn end_of_given(&self) -> Option<Time> {
+        let millis = self.given?.get();
+        Some(self.began.after(Duration::from_millis(millis)))
+    }
+
     /// The session that works on it, if one does.
     pub(super) fn served_by(&self) -> Option<SessionRef> {
         let is_elsewhere =

@@ -8,6 +8,7 @@ use crate::message::{Cancel, Interrupt, Message};
 use crate::options::CancelMode;
 use crate::peer::PeerMessage;
 use crate::router::Router;
+use crate::time::Time;
 use crate::timers::Timer;
 use crate::value::Dict;
 
@@ -40,6 +41,20 @@ impl Router {
             self.fail_call(key, uri::CANCELED, fx);
         }
         self.post_cancel(key, callee, mode, uri::CANCELED, fx);
+    }
+
+    /// From now on this shard ends a call at `deadline`, or lets it go on. The timer of an earlier one finds the later one,
+    /// and is set anew.
+    pub(super) fn set_deadline(&mut self, key: CallKey, deadline: Option<Time>) {
+        let Some(call) = self.calls.get_mut(key) else {
+            return;
+        };
+        let held = std::mem::replace(&mut call.deadline, deadline);
+        if let Some(deadline) = deadline
+            && held.is_none_or(|held| held > deadline)
+        {
+            self.timers.set(deadline, Timer::Call(key));
+        }
     }
 
     /// The deadline of a call may have passed, or may have moved.

@@ -2,7 +2,6 @@
 //! (specification, "Call Rerouting"), or all callees are busy.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::calls::Waiting;
 use super::choose::{Found, Wanted};
@@ -13,7 +12,6 @@ use crate::error_uri as uri;
 use crate::ids::CallKey;
 use crate::peer::{Invoke, Outcome, PeerMessage, Reply};
 use crate::router::Router;
-use crate::timers::Timer;
 
 impl Router {
     /// The callee was gone before it saw the call: another one may take it.
@@ -152,18 +150,14 @@ impl Router {
             self.fail_call(key, uri::LIMIT_EXCEEDED, fx);
             return;
         }
-        let now = self.now;
         let Some(call) = self.calls.get_mut(key) else {
             return;
         };
         if let Some(waiting) = &mut call.rare().waiting {
             waiting.invoke = waiting.invoke.detached();
         }
-        if let (Some(millis), None) = (call.given, call.deadline) {
-            let deadline = now.after(Duration::from_millis(millis.get()));
-            call.deadline = Some(deadline);
-            self.timers.set(deadline, Timer::Call(key));
-        }
+        let deadline = call.end_of_given();
+        self.set_deadline(key, deadline);
     }
 
     /// A call that waited gets a callee, or has to look for one elsewhere.

@@ -1,9 +1,11 @@
 //! CT: calls that take too long.
 
+use crosspoint_core::config::CallQueue;
 use crosspoint_core::message::Message;
+use crosspoint_core::options::{InvokePolicy, MatchPolicy};
 
 use crate::mesh::{Mesh, Who, everywhere};
-use crate::say::{call_with, progress, register_with, result};
+use crate::say::{call_with, failure, progress, register_with, result};
 
 const TIMEOUT: &str = "ERROR Call 1 wamp.error.timeout";
 
@@ -149,5 +151,103 @@ fn the_shortest_of_three_times_counts() {
                 assert_eq!(mesh.heard(who), [TIMEOUT]);
             }
         }
+    }
+}
+
+/// A callee of `com.sum` that leaves calls to others, and in 100 ms one that keeps the time by `second`.
+fn rerouted(millis: u64, first: Option<u64>, second: (bool, Option<u64>)) -> (Mesh, Who, Who) {
+    let mut mesh = Mesh::new(2);
+    let (caller, callee, other) = (mesh.join(), mesh.join(), mesh.join());
+    for (callee, (forward, timeout)) in [(callee, (false, first)), (other, second)] {
+        let register = register_with(1, "com.sum", |options| {
+            options.invoke = Some(InvokePolicy::First);
+            (options.forward_timeout, options.timeout) = (Some(forward), timeout);
+        });
+        mesh.register(callee, register);
+    }
+    mesh.say(
+        caller,
+        call_with(1, "com.sum", "x", |options| options.timeout = Some(millis)),
+    );
+    mesh.pass(100);
+    mesh.say(callee, failure(1, "wamp.error.unavailable", ""));
+    (mesh, caller, other)
+}
+
+#[test]
+fn cr_007_ct_009_the_next_callee_has_the_time_that_is_left() {
+    for (second, expected) in [
+        ((true, None), "INVOCATION 1 x timeout=200"),
+        ((true, Some(250)), "INVOCATION 1 x timeout=200"),
+        ((true, Some(150)), "INVOCATION 1 x timeout=150"),
+    ] {
+        let (mut mesh, _, other) = rerouted(300, None, second);
+        assert_eq!(mesh.heard(other), [expected]);
+    }
+    for second in [None, Some(250)] {
+        let (mut mesh, caller, _) = rerouted(300, None, (false, second));
+        mesh.pass(199);
+        assert_eq!(mesh.heard(caller), [""; 0]);
+        mesh.pass(1);
+        assert_eq!(mesh.heard(caller), [TIMEOUT]);
+    }
+}
+
+#[test]
+fn what_a_callee_wants_ends_where_another_has_the_call() {
+    let (mut mesh, caller, _) = rerouted(1000, Some(150), (false, Some(500)));
+    mesh.pass(499);
+    assert_eq!(mesh.heard(caller), [""; 0]);
+    mesh.pass(1);
+    assert_eq!(mesh.heard(caller), [TIMEOUT]);
+}
+
+#[test]
+fn cr_007_time_that_a_callee_has_kept_is_over_for_the_next() {
+    let mut mesh = Mesh::new(2);
+    let (caller, first, second) = (mesh.join(), mesh.join(), mesh.join());
+    for callee in [first, second] {
+        let register = register_with(1, "com.sum", |options| {
+            options.invoke = Some(InvokePolicy::First);
+            options.forward_timeout = Some(callee == first);
+        });
+        mesh.register(callee, register);
+    }
+    for (request, millis, expected) in [(1, 50, TIMEOUT), (2, 150, "ERROR Call 2 wamp.error.timeout")] {
+        let call = call_with(request, "com.sum", "x", |options| options.timeout = Some(millis));
+        mesh.say(caller, call);
+        mesh.pass(100);
+        mesh.say(first, failure(request, "wamp.error.unavailable", ""));
+        assert_eq!(mesh.heard(second).len(), usize::from(millis > 100));
+        mesh.pass(50);
+        assert_eq!(mesh.heard(caller), [expected]);
+    }
+}
+
+#[test]
+fn a_callee_that_keeps_time_has_what_a_queue_has_left() {
+    for shards in [1, 2] {
+        let mut mesh = Mesh::with(shards, |config| {
+            config.realms[0].calls.queues = vec![CallQueue {
+                policy: MatchPolicy::Exact,
+                uri: "com.sum".into(),
+                limit: 9,
+            }];
+        });
+        let (caller, callee) = (mesh.join(), mesh.join());
+        let register = register_with(1, "com.sum", |options| {
+            (options.forward_timeout, options.concurrency) = (Some(true), Some(1));
+        });
+        mesh.register(callee, register);
+        for request in 1..=2 {
+            let call = call_with(request, "com.sum", "x", |options| options.timeout = Some(300));
+            mesh.say(caller, call);
+        }
+        mesh.pass(100);
+        mesh.say(callee, result(1, ""));
+        let expected = ["INVOCATION 1 x timeout=300", "INVOCATION 2 x timeout=200"];
+        assert_eq!(mesh.heard(callee), expected);
+        mesh.pass(1000);
+        assert_eq!(mesh.heard(caller), ["RESULT 1"]);
     }
 }

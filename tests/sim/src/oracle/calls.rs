@@ -316,7 +316,9 @@ impl Oracle {
             uri::TIMEOUT => {
                 let keeps_time = call.target.is_some_and(|callee| self.keeps_time(callee));
                 let is_over = call.deadline.is_some_and(|deadline| deadline <= self.now);
-                let on_time = self.this_step.timer.is_some() && is_over && !call.is_killed;
+                // By a timer, or where it would be sent on.
+                let is_noticed = self.this_step.timer.is_some() || call.may_be_late;
+                let on_time = is_noticed && is_over && !call.is_killed;
                 on_time && (call.may_be_late || !keeps_time)
             }
             uri::NO_SUCH_PROCEDURE => self.may_find_nobody(call)?,
