@@ -42,6 +42,22 @@ impl<T> LazyQueue<T> {
         value
     }
 
+    /// Takes out a value, which is most likely near the front.
+    pub(crate) fn remove(&mut self, value: &T)
+    where
+        T: PartialEq,
+    {
+        let Some(queue) = &mut self.0 else {
+            return;
+        };
+        if let Some(place) = queue.iter().position(|other| other == value) {
+            queue.remove(place);
+        }
+        if queue.is_empty() {
+            self.0 = None;
+        }
+    }
+
     /// Takes out what `wanted` wants, in its order.
     pub(crate) fn take_out(&mut self, mut wanted: impl FnMut(&T) -> bool) -> Vec<T> {
         let mut taken = Vec::new();
@@ -84,7 +100,13 @@ mod tests {
         assert_eq!(queue.iter().copied().collect::<Vec<_>>(), [1, 3, 5]);
         assert_eq!(queue.front(), Some(&1));
         assert_eq!((queue.pop_front(), queue.len()), (Some(1), 2));
+        queue.push_back(9);
+        queue.remove(&9);
+        queue.remove(&10);
         assert_eq!(queue.take_out(|_| true), [3, 5]);
+        assert!(queue.0.is_none());
+        queue.push_back(1);
+        queue.remove(&1);
         assert!(queue.0.is_none());
         assert_eq!(queue.into_iter().next(), None);
     }

@@ -19,7 +19,7 @@ use crate::ids::{
 use crate::lazy_map::LazyMap;
 use crate::lazy_queue::LazyQueue;
 use crate::meta::Testaments;
-use crate::peer::{Invoke, Key};
+use crate::peer::{Invoke, Key, Token};
 use crate::small_set::SmallSet;
 use crate::table::Table;
 use crate::time::Time;
@@ -68,8 +68,8 @@ pub(crate) struct Session {
     /// How many SUBSCRIBEs wait for their grant.
     pub(crate) subscribing: u32,
     pub(crate) registrations: LazyMap<RegistrationId, Registration>,
-    /// How many REGISTERs wait for their grant.
-    pub(crate) registering: u32,
+    /// The REGISTERs that wait for their grant.
+    pub(crate) registering: LazyQueue<Token>,
     /// How many calls of meta procedures wait for shards.
     pub(crate) asking: u32,
     /// The calls of this session that wait for an answer; and those that ended before the client could know, and
@@ -150,7 +150,7 @@ impl Session {
             subscriptions: SmallSet::default(),
             subscribing: 0,
             registrations: LazyMap::default(),
-            registering: 0,
+            registering: LazyQueue::default(),
             asking: 0,
             calls: LazyMap::default(),
             ended_calls: EndedCalls::default(),

@@ -60,7 +60,7 @@ impl Router {
             realm,
             procedure: &call.procedure,
             caller: conn,
-            tried: &[],
+            tried: None,
             only: None,
         });
         if let Found::Nobody = found {

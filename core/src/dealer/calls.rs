@@ -9,6 +9,7 @@ use super::{Callee, Procedure};
 use crate::ids::{CallKey, ConnKey, RegistrationId, RequestId, SessionRef, ShardId};
 use crate::payload::Payload;
 use crate::peer::Invoke;
+use crate::small_set::SmallSet;
 use crate::table::Table;
 use crate::time::Time;
 use crate::value::Dict;
@@ -44,8 +45,7 @@ pub(super) struct CallState {
 /// What calls need that do not go to the first callee at once and in one piece.
 #[derive(Debug, Default)]
 pub(super) struct Rare {
-    /// Callees that were not available, or turned out to be gone and have no load that says so.
-    pub(super) tried: Vec<Tried>,
+    pub(super) tried: AllTried,
     /// Whether a callee left it to another one of its registration.
     pub(super) rerouted: bool,
     /// What came with the error of a callee that leaves it to others, until the call itself comes back.
@@ -94,8 +94,22 @@ impl CallState {
     }
 }
 
-/// A callee that does not serve a registration any more; it may still serve the call by another.
-pub(super) type Tried = (RegistrationId, SessionRef);
+/// The callees that a call was sent to in vain.
+#[derive(Debug, Default)]
+pub(super) struct AllTried {
+    /// Those that were not available, or turned out to be gone and have no load that says so. Each may still serve the
+    /// call by another registration.
+    pub(super) callees: SmallSet<(RegistrationId, SessionRef)>,
+    /// The place of the last one, as it was then.
+    pub(super) last_place: usize,
+}
+
+impl AllTried {
+    pub(super) fn contains(&self, procedure: &Procedure, place: usize) -> bool {
+        let callee = procedure.callees.get(place);
+        callee.is_some_and(|callee| self.callees.contains((procedure.registration, callee.session)))
+    }
+}
 
 /// All calls of one shard.
 #[derive(Debug, Default)]

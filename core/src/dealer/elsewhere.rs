@@ -43,7 +43,10 @@ impl Router {
         // a load of its own.
         match call.place.as_ref().and_then(|callee| callee.load.as_ref()) {
             Some(load) => load.close(),
-            None => call.rare().tried.push((invoke.registration, invoke.callee)),
+            None => {
+                let tried = (invoke.registration, invoke.callee);
+                call.rare().tried.callees.insert(tried, &self.hasher);
+            }
         }
         self.try_another(invoke, fx);
     }
@@ -69,7 +72,9 @@ impl Router {
             return self.replied(reply, fx);
         }
         rare.rerouted = true;
-        rare.tried.push((invoke.registration, invoke.callee));
+        rare.tried
+            .callees
+            .insert((invoke.registration, invoke.callee), &self.hasher);
         self.try_another(invoke, fx);
     }
 
@@ -90,14 +95,21 @@ impl Router {
             return;
         };
         let caller = call.caller;
-        let (tried, rerouted) = (call.rare().tried.clone(), call.rare().rerouted);
+        let rerouted = call.rare().rerouted;
+        let mut tried = std::mem::take(&mut call.rare().tried);
         let found = self.choose_callee(Wanted {
             realm: invoke.realm,
             procedure: &invoke.procedure,
             caller,
-            tried: &tried,
+            tried: Some(&tried),
             only: rerouted.then_some((invoke.registration, invoke.incarnation)),
         });
+        if let Found::Callee(_, place) = found {
+            tried.last_place = place;
+        }
+        if let Some(call) = self.calls.get_mut(key) {
+            call.rare().tried = tried;
+        }
         match found {
             Found::Callee(procedure, place) => {
                 self.send_call(key, invoke, (&procedure, &procedure.callees[place]), fx);

@@ -215,7 +215,7 @@ fn place(session: &Session, invoke: &Invoke) -> Place {
     let held = session.registrations.get(&invoke.registration);
     if held.is_some_and(|held| held.incarnation == invoke.incarnation) {
         Place::Deliver
-    } else if session.registering > 0 {
+    } else if session.registering.len() > 0 {
         Place::Hold
     } else {
         Place::Bounce

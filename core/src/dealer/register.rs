@@ -63,7 +63,7 @@ impl Router {
             ));
         }
         let limit = self.config.limits.registrations;
-        if session.registrations.len() + session.registering as usize >= limit {
+        if session.registrations.len() + session.registering.len() >= limit {
             let message = format!("a session may have {limit} registrations");
             return Err(Refusal::new(uri::LIMIT_EXCEEDED, message));
         }
@@ -86,10 +86,10 @@ impl Router {
     }
 
     fn ask_for_registration(&mut self, key: Key, callee: Callee, register: &Register, fx: &mut Effects) {
-        if let Some(session) = self.conns.session_mut(callee.session.conn) {
-            session.registering += 1;
-        }
         let token = self.new_token();
+        if let Some(session) = self.conns.session_mut(callee.session.conn) {
+            session.registering.push_back(token);
+        }
         let pending = PendingRegister {
             callee: callee.session,
             request: register.request,
@@ -144,7 +144,7 @@ impl Router {
     }
 
     /// Every shard knows of the registration: it is in force.
-    pub(crate) fn registered(&mut self, pending: PendingRegister, fx: &mut Effects) {
+    pub(crate) fn registered(&mut self, token: Token, pending: PendingRegister, fx: &mut Effects) {
         let PendingRegister {
             callee,
             request,
@@ -160,7 +160,7 @@ impl Router {
         let Some(session) = self.conns.same_session_mut(callee) else {
             return self.post_unregister(key, (registration, callee), None, fx);
         };
-        session.registering -= 1;
+        session.registering.remove(&token);
         if !given_up.contains(&registration) {
             let held = Registration {
                 key: key.clone(),
@@ -218,7 +218,7 @@ impl Router {
         let Some(session) = self.conns.same_session_mut(pending.callee) else {
             return;
         };
-        session.registering -= 1;
+        session.registering.remove(&token);
         let request = (RequestKind::Register, pending.request);
         self.refuse(pending.callee.conn, request, Refusal::new(error, ""), fx);
         self.release_held(pending.callee, fx);
@@ -237,9 +237,7 @@ impl Router {
             conn,
             id: session.id,
         };
-        if session.registering > 0 {
-            self.give_up_pending((&key, unregister.registration), callee);
-        }
+        self.give_up_pending((&key, unregister.registration), callee);
         let token = self.new_token();
         let pending = Pending::Unregister {
             callee,
@@ -280,21 +278,16 @@ impl Router {
     /// The session registered the key twice, and gives the registration up before the second REGISTERED, which
     /// is still to be sent. The owner takes the callee out after both.
     fn give_up_pending(&mut self, (key, registration): (&Key, RegistrationId), callee: SessionRef) {
-        for pending in self.pending_registers(callee) {
-            if pending.key == *key {
+        let Some(session) = self.conns.same_session_mut(callee) else {
+            return;
+        };
+        for token in session.registering.iter() {
+            if let Some(Pending::Register(pending)) = self.pending.get_mut(token)
+                && pending.key == *key
+            {
                 pending.given_up.push(registration);
             }
         }
-    }
-
-    /// The REGISTERs of a session that wait for their grant.
-    fn pending_registers(&mut self, callee: SessionRef) -> impl Iterator<Item = &mut PendingRegister> {
-        self.pending
-            .values_mut()
-            .filter_map(move |pending| match pending {
-                Pending::Register(pending) if pending.callee == callee => Some(&mut **pending),
-                _ => None,
-            })
     }
 
     /// No shard sends calls for the registration any more.
@@ -321,12 +314,12 @@ impl Router {
         let Some(session) = self.conns.same_session_mut(callee) else {
             return;
         };
-        if session.registering > 0 {
-            // Lost before the grant is complete: REGISTERED comes first all the same.
-            for pending in self.pending_registers(callee) {
-                if pending.registration.is_some_and(|(id, _)| id == registration) {
-                    pending.revoked = Some(why.clone());
-                }
+        // Lost before the grant is complete: REGISTERED comes first all the same.
+        for token in session.registering.iter() {
+            if let Some(Pending::Register(pending)) = self.pending.get_mut(token)
+                && pending.registration.is_some_and(|(id, _)| id == registration)
+            {
+                pending.revoked = Some(why.clone());
             }
         }
         self.take_back(registration, callee, why, fx);

@@ -401,7 +401,7 @@ impl Router {
         }
         match self.pending.remove(&token) {
             Some(Pending::Subscribe { realm, slot, .. }) => self.subscribed(realm, slot, fx),
-            Some(Pending::Register(register)) => self.registered(*register, fx),
+            Some(Pending::Register(register)) => self.registered(token, *register, fx),
             Some(Pending::Unregister { callee, request, .. }) => self.unregistered(callee, request, fx),
             Some(Pending::Meta(gathering)) => self.conclude(*gathering, fx),
             None => {}

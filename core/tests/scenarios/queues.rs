@@ -406,3 +406,54 @@ fn sticky_stays_as_long_as_it_can() {
         assert_eq!(mesh.heard(callers[0]), NOTHING);
     });
 }
+
+/// The callee that was invoked, by its place, and the invocation.
+fn invoked(mesh: &mut Mesh, callees: &[Who]) -> Option<(usize, u64)> {
+    let got = |(place, callee): (usize, &Who)| match mesh.got(*callee).as_slice() {
+        [Message::Invocation(invocation)] => Some((place, invocation.request.0)),
+        _ => None,
+    };
+    callees.iter().enumerate().find_map(got)
+}
+
+#[test]
+fn sr_004_any_other_takes_the_place_of_one_that_is_busy() {
+    crate::mesh::everywhere(|mut mesh| {
+        let (caller, callees) = served::<4>(&mut mesh, InvokePolicy::Random);
+        // How far behind the first callee the second is.
+        let mut distances = [0; 4];
+        for request in 0..400 {
+            let places = [1, 2].map(|number| {
+                mesh.say(caller, call(2 * request + number, "com.sum", "x"));
+                invoked(&mut mesh, &callees).expect("one of four")
+            });
+            distances[(places[1].0 + 4 - places[0].0) % 4] += 1;
+            for (place, invocation) in places {
+                mesh.say(callees[place], result(invocation, ""));
+            }
+        }
+        let [same, others @ ..] = distances;
+        assert!(
+            same == 0 && others.iter().all(|count| (105..165).contains(count)),
+            "{distances:?}"
+        );
+    });
+}
+
+#[test]
+fn the_next_in_turn_takes_the_place_of_a_sticky_callee_that_is_busy() {
+    crate::mesh::everywhere(|mut mesh| {
+        let (caller, callees) = served::<4>(&mut mesh, InvokePolicy::Sticky);
+        mesh.say(caller, call(1, "com.sum", "keeps its callee busy"));
+        assert_eq!(invoked(&mut mesh, &callees), Some((0, 1)));
+        // Others have their turns.
+        for place in [1, 2] {
+            let other = mesh.join();
+            mesh.say(other, call(1, "com.sum", "x"));
+            assert_eq!(invoked(&mut mesh, &callees), Some((place, 1)));
+            mesh.say(callees[place], result(1, ""));
+        }
+        mesh.say(caller, call(2, "com.sum", "x"));
+        assert_eq!(invoked(&mut mesh, &callees), Some((3, 1)));
+    });
+}

@@ -75,6 +75,22 @@ fn cr_004_any_other_one() {
 }
 
 #[test]
+fn cr_005_each_of_many_is_tried_once() {
+    use InvokePolicy::{First, Last, Load, Random, RoundRobin, Sticky};
+    for invoke in [First, Last, Load, Random, RoundRobin, Sticky] {
+        let mut mesh = Mesh::new(1);
+        let (caller, callees) = served::<100>(&mut mesh, invoke);
+        mesh.say(caller, call(1, "com.sum", "x"));
+        let mut left: Vec<Who> = callees.to_vec();
+        while !left.is_empty() {
+            let place = invoked(&mut mesh, &left).expect("one that was not tried");
+            mesh.say(left.remove(place), failure(1, UNAVAILABLE, ""));
+        }
+        assert_eq!(mesh.heard(caller), NOBODY);
+    }
+}
+
+#[test]
 fn cr_006_who_did_not_announce_it_fails() {
     everywhere(|mut mesh| {
         let (caller, callee) = (mesh.join(), mesh.join_with(&["call_canceling"]));

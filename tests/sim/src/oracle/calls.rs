@@ -33,7 +33,7 @@ pub(super) struct Call {
     pub(super) is_disclosed: bool,
     refusal: Option<&'static str>,
     /// When it times out, unless its callee keeps the time.
-    deadline: Option<Time>,
+    pub(super) deadline: Option<Time>,
     /// Registrations that could serve it when it began.
     pub(super) candidates: Vec<Candidate>,
     /// The callee that it was last sent to, where that is known.

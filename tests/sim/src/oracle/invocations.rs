@@ -71,7 +71,13 @@ impl Oracle {
         if call.is_open && is_counted {
             self.check_concurrency(place, granted)?;
         }
-        let expected = self.details(call, place, &registration.key);
+        let mut expected = self.details(call, place, &registration.key);
+        if let (true, Some(all), Some(got)) = (call.may_be_late, expected.timeout, invocation.details.timeout)
+            && (self.time_left(call)..=all).contains(&got)
+        {
+            // What was left when it was sent on.
+            expected.timeout = Some(got);
+        }
         ensure!(
             invocation.details == expected,
             "INVOCATION.Details has the procedure of patterns, and what caller and callee agreed on",
@@ -135,6 +141,14 @@ impl Oracle {
             details.caller_authrole = Some(caller.authrole.clone());
         }
         details
+    }
+
+    /// The least that a callee which keeps time may be given now, in milliseconds.
+    fn time_left(&self, call: &Call) -> u64 {
+        let left = call
+            .deadline
+            .map_or(0, |deadline| self.now.until(deadline).as_nanos());
+        (left.div_ceil(1_000_000) as u64).max(1)
     }
 
     /// No registration that was there all the time would have been the better choice.
