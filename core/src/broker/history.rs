@@ -9,28 +9,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytestring::ByteString;
-
 use super::detached::{cost, detached};
 use super::directory::Directory;
-use super::filter::Filter;
-use super::log::{Log, Past, Selection};
-use super::publish::event;
-use crate::authorize::Action;
+use super::log::{Log, Past};
+use super::recall::Recalls;
 use crate::config::History;
 use crate::effect::{Effect, Effects, HistoryChange, StoredEvent};
-use crate::error_uri as uri;
-use crate::ids::{PublicationId, RealmId, ShardId, ShardSet, SubscriptionId, is_valid_id};
+use crate::ids::{RealmId, ShardId, ShardSet};
 use crate::key_hash::KeyHasher;
-use crate::meta::{Answer, MetaCall, Query, Step, Whom, expected};
-use crate::options::{EventDetails, MatchPolicy};
 use crate::pattern::PatternMap;
-use crate::peer::{Disclosed, Key, PeerMessage, Publication};
-use crate::router::{Refusal, Router};
+use crate::peer::{Key, PeerMessage, Publication};
+use crate::router::Router;
 use crate::time::{Time, UnixTime};
 use crate::timers::Timer;
 use crate::uri::is_reserved;
-use crate::value::{Dict, Value};
 
 /// What is too old is forgotten no later than this after it is.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -39,18 +31,19 @@ const SWEEP: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Histories {
     /// Places in `histories`.
-    keys: PatternMap<usize>,
-    histories: Vec<Kept>,
-    /// Whether a timer is set for what grows too old.
-    is_sweeping: bool,
+    pub(super) keys: PatternMap<usize>,
+    pub(super) histories: Vec<Kept>,
+    /// When what is too old by then is forgotten, if a timer is set for that.
+    sweep: Option<Time>,
+    pub(super) recalls: Recalls,
 }
 
 #[derive(Debug)]
-struct Kept {
+pub(super) struct Kept {
     owner: ShardId,
-    bounds: History,
+    pub(super) bounds: History,
     /// Empty on shards that do not own the key.
-    log: Log,
+    pub(super) log: Log,
 }
 
 impl Kept {
@@ -65,19 +58,6 @@ impl Kept {
             first,
         })))
     }
-}
-
-/// What is asked of the owner of a history.
-#[derive(Clone, Debug)]
-pub struct EventQuery {
-    /// The subscription.
-    pub subscription: SubscriptionId,
-    /// The caller, who gets only what it may receive.
-    pub caller: Disclosed,
-    /// Index of the caller's role in its realm's configuration.
-    pub role: usize,
-    /// Which events.
-    pub selection: Selection,
 }
 
 impl Histories {
@@ -109,13 +89,14 @@ impl Histories {
             histories.push(Kept {
                 owner,
                 bounds: bounds.clone(),
-                log: Log::new(bounds.durable && owner == me),
+                log: Log::new(bounds.durable && owner == me, random),
             });
         }
         Some(Box::new(Self {
             keys,
             histories,
-            is_sweeping: false,
+            sweep: None,
+            recalls: Recalls::default(),
         }))
     }
 
@@ -135,7 +116,7 @@ impl Histories {
         owners
     }
 
-    fn expire(&mut self, now: UnixTime) {
+    pub(super) fn expire(&mut self, now: UnixTime) {
         for history in &mut self.histories {
             history.log.expire(now, &history.bounds);
         }
@@ -160,7 +141,7 @@ impl Histories {
 }
 
 impl Router {
-    fn civil_time(&self) -> UnixTime {
+    pub(super) fn civil_time(&self) -> UnixTime {
         self.config.started.at(self.now)
     }
 
@@ -192,15 +173,19 @@ impl Router {
         self.sweep_histories_later(realm);
     }
 
-    /// What is too old is forgotten; it is not found before that either.
-    pub(crate) fn expire_histories(&mut self, realm: RealmId, fx: &mut Effects) {
-        let now = self.civil_time();
-        if let Some(histories) = &mut self.realm(realm).broker.histories {
-            histories.is_sweeping = false;
-            histories.expire(now);
+    /// A timer of a realm's histories is over: what it was set for is known here.
+    pub(crate) fn histories_timeout(&mut self, realm: RealmId, fx: &mut Effects) {
+        let (now, time) = (self.now, self.civil_time());
+        // What is too old is forgotten; it is not found before that either.
+        if let Some(histories) = &mut self.realm(realm).broker.histories
+            && histories.sweep.is_some_and(|at| at <= now)
+        {
+            histories.sweep = None;
+            histories.expire(time);
             histories.store(realm, fx);
+            self.sweep_histories_later(realm);
         }
-        self.sweep_histories_later(realm);
+        self.recall_if_due(realm, fx);
     }
 
     /// Before the first message: takes the past events back that `take(realm, history)` has of each of this shard's
@@ -236,167 +221,13 @@ impl Router {
         let Some(histories) = &mut self.realm(realm).broker.histories else {
             return;
         };
-        if histories.is_sweeping {
+        if histories.sweep.is_some() {
             return;
         }
         if let Some(span) = histories.next_expiry(time) {
-            histories.is_sweeping = true;
             let at = now.after(span.clamp(Duration::from_secs(1), SWEEP));
+            histories.sweep = Some(at);
             self.timers.set(at, Timer::Histories(realm));
         }
     }
-
-    /// `wamp.subscription.get_events(subscription, …)`.
-    pub(crate) fn subscription_get_events(
-        &mut self,
-        call: &MetaCall,
-        fx: &mut Effects,
-    ) -> Result<Step, Refusal> {
-        let Some(session) = self.conns.session(call.caller.conn) else {
-            return Ok(Step::Asked);
-        };
-        let query = EventQuery {
-            subscription: SubscriptionId(call.id(0, "subscription")?),
-            caller: Disclosed {
-                session: session.id,
-                identity: Arc::clone(&session.identity),
-            },
-            role: session.role(),
-            selection: selection(call)?,
-        };
-        let owner = self.realms[call.realm.0 as usize]
-            .hasher
-            .owner(query.subscription.0);
-        let query = Query::Events(Box::new(query));
-        self.ask(call, (Whom::One(owner), query), Answer::events, fx)
-    }
-
-    /// As owner: looks past events up.
-    pub(crate) fn find_events(&mut self, realm: RealmId, query: &EventQuery) -> Answer {
-        let now = self.civil_time();
-        let refused = |error| Answer::Refused(error);
-        if let Some(histories) = &mut self.realm(realm).broker.histories {
-            histories.expire(now);
-        }
-        let broker = &self.realms[realm.0 as usize].broker;
-        let Some(key) = broker.directory.by_id(query.subscription).map(|owned| &owned.key) else {
-            return refused(uri::NO_SUCH_SUBSCRIPTION);
-        };
-        let role = &self.config.realms[realm.0 as usize].roles[query.role];
-        if !role.decide(Action::Subscribe, &key.uri, key.policy).allowed {
-            return refused(uri::NOT_AUTHORIZED);
-        }
-        let Some(histories) = &broker.histories else {
-            return refused(uri::HISTORY_UNAVAILABLE);
-        };
-        let Some(place) = histories.keys.get(key.policy, &key.uri) else {
-            return refused(uri::HISTORY_UNAVAILABLE);
-        };
-        let admits = |publication: &Publication| {
-            let lists = publication.receivers.as_deref();
-            lists.is_none_or(|lists| {
-                Filter::of_sorted(lists).admits(query.caller.session, &query.caller.identity)
-            })
-        };
-        let found = histories.histories[*place].log.select(&query.selection, admits);
-        let item = |past: &&Past| self.past_event(past, query.subscription, key.policy);
-        Answer::Events {
-            bytes: found.iter().map(|past| cost(&past.publication)).sum(),
-            events: found.iter().map(item).collect(),
-        }
-    }
-
-    /// A past event as `get_events` returns it.
-    fn past_event(&self, past: &Past, subscription: SubscriptionId, policy: MatchPolicy) -> Value {
-        let event = event(&past.publication, subscription, policy);
-        let mut item = Dict::new()
-            .with("timestamp", past.at.to_rfc3339())
-            .with("subscription", subscription.0)
-            .with("publication", event.publication.0)
-            .with("details", details(event.details));
-        // Without them where they are sealed as a whole, or too many to be read.
-        if let Some(arguments) = self.config.values.read(&event.payload) {
-            if !arguments.list.is_empty() || !arguments.dict.is_empty() {
-                item.push("args", arguments.list);
-            }
-            if !arguments.dict.is_empty() {
-                item.push("kwargs", arguments.dict);
-            }
-        }
-        item.into()
-    }
-}
-
-/// EVENT.Details as a dictionary.
-fn details(details: EventDetails) -> Dict {
-    let mut dict = Dict::new();
-    if let Some(publisher) = details.publisher {
-        dict.push("publisher", publisher.0);
-    }
-    let texts = [
-        ("publisher_authid", details.publisher_authid),
-        ("publisher_authrole", details.publisher_authrole),
-        ("topic", details.topic),
-    ];
-    for (key, text) in texts {
-        if let Some(text) = text {
-            dict.push(key, text);
-        }
-    }
-    if let Some(level) = details.trustlevel {
-        dict.push("trustlevel", level);
-    }
-    dict.0.extend(details.rest.0);
-    dict
-}
-
-/// The keyword arguments of `get_events`.
-fn selection(call: &MetaCall) -> Result<Selection, Refusal> {
-    let time = |name| match call.named(name) {
-        None => Ok(None),
-        Some(value) => match value.as_str().and_then(UnixTime::from_rfc3339) {
-            Some(time) => Ok(Some(time)),
-            None => Err(expected(
-                name,
-                "a time of RFC 3339, such as \"2014-06-22T16:36:25.448Z\"",
-            )),
-        },
-    };
-    let id = |name| match call.named(name) {
-        None => Ok(None),
-        Some(value) => match value.as_u64().filter(|id| is_valid_id(*id)) {
-            Some(id) => Ok(Some(PublicationId(id))),
-            None => Err(expected(name, "a publication id: an integer from 1 to 2^53")),
-        },
-    };
-    let limit = match call.argument(1, "limit") {
-        None => None,
-        Some(value) => match value.as_u64().filter(|limit| *limit > 0) {
-            Some(limit) => Some(limit),
-            None => return Err(expected("limit", "an integer of at least 1")),
-        },
-    };
-    let reverse = match call.named("reverse") {
-        None => false,
-        Some(Value::Bool(reverse)) => *reverse,
-        Some(_) => return Err(expected("reverse", "true or false")),
-    };
-    let topic: Option<ByteString> = match call.named("topic") {
-        None => None,
-        Some(Value::Str(topic)) => Some(topic.clone()),
-        Some(_) => return Err(expected("topic", "a URI")),
-    };
-    Ok(Selection {
-        reverse,
-        limit,
-        from_time: time("from_time")?,
-        after_time: time("after_time")?,
-        before_time: time("before_time")?,
-        until_time: time("until_time")?,
-        topic,
-        from_publication: id("from_publication")?,
-        after_publication: id("after_publication")?,
-        before_publication: id("before_publication")?,
-        until_publication: id("until_publication")?,
-    })
 }

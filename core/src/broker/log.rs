@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
+use ahash::{HashMap, RandomState};
 use bytestring::ByteString;
 
 use super::detached::{cost, detached};
@@ -18,6 +19,18 @@ use crate::time::UnixTime;
 
 /// Most events and bytes that one answer carries.
 pub(super) const ANSWER: (usize, usize) = (1_000, 1 << 20);
+
+/// What it costs to look at a past event, as [`Kept::walk`](super::kept::Kept::walk) counts.
+const PER_PAST: usize = 12;
+
+/// A look at the events of a selection, which may take several turns.
+#[derive(Debug)]
+pub(super) struct Scan {
+    /// Places that are yet to be looked at.
+    left: Range<u64>,
+    pub(super) found: Vec<Past>,
+    bytes: usize,
+}
 
 /// Which events of a history are wanted: those that pass all that is set (specification, "Event History").
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,9 +68,13 @@ pub(super) struct Past {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Log {
     events: VecDeque<Past>,
+    /// How many events were forgotten.
+    gone: u64,
+    /// Where events are, counted from the first that ever was.
+    places: HashMap<PublicationId, u64>,
     bytes: usize,
     /// Set where the history is durable.
     numbers: Option<Box<Numbers>>,
@@ -82,10 +99,13 @@ impl Numbers {
 
 impl Log {
     /// Without events yet.
-    pub(super) fn new(durable: bool) -> Self {
+    pub(super) fn new(durable: bool, hasher: &RandomState) -> Self {
         Self {
+            events: VecDeque::new(),
+            gone: 0,
+            places: HashMap::with_hasher(hasher.clone()),
+            bytes: 0,
             numbers: durable.then(Box::default),
-            ..Self::default()
         }
     }
 
@@ -140,6 +160,8 @@ impl Log {
     fn append(&mut self, event: Past, bounds: &History) {
         let at = event.at.max(self.events.back().map_or(event.at, |last| last.at));
         self.bytes += cost(&event.publication);
+        let place = self.gone + self.events.len() as u64;
+        self.places.insert(event.publication.publication, place);
         self.events.push_back(Past { at, ..event });
         while self.events.len() > bounds.events || self.bytes > bounds.bytes {
             self.forget_oldest();
@@ -165,52 +187,76 @@ impl Log {
     fn forget_oldest(&mut self) {
         if let Some(event) = self.events.pop_front() {
             self.bytes -= cost(&event.publication);
+            let id = event.publication.publication;
+            if self.places.get(&id) == Some(&self.gone) {
+                self.places.remove(&id);
+            }
+            self.gone += 1;
         }
         if let Some(numbers) = &mut self.numbers {
             numbers.of_events.pop_front();
         }
     }
 
-    /// The events that `wanted` selects and `admits` lets through.
-    pub(super) fn select(&self, wanted: &Selection, admits: impl Fn(&Publication) -> bool) -> Vec<&Past> {
+    /// Begins to look for the events that `wanted` selects.
+    pub(super) fn select(&self, wanted: &Selection) -> Scan {
+        let range = self.range(wanted).unwrap_or_default();
+        Scan {
+            left: self.gone + range.start as u64..self.gone + range.end as u64,
+            found: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Goes on with `scan` for those that `admits` lets through, as long as something is `left` of its allowance. Whether it
+    /// has seen all that it looks for.
+    pub(super) fn scan(
+        &self,
+        (scan, wanted): (&mut Scan, &Selection),
+        admits: impl Fn(&Publication) -> bool,
+        left: &mut usize,
+    ) -> bool {
         let most = wanted.limit.and_then(|limit| usize::try_from(limit).ok());
         let most = most.unwrap_or(usize::MAX).min(ANSWER.0);
-        let mut bytes = 0;
-        let is_wanted = |event: &&Past| {
-            let is_of_topic = wanted
-                .topic
-                .as_ref()
-                .is_none_or(|topic| event.publication.topic == *topic);
-            is_of_topic && admits(&event.publication)
-        };
-        let fits = |event: &&Past| {
-            let is_first = bytes == 0;
-            bytes += cost(&event.publication);
-            is_first || bytes <= ANSWER.1
-        };
-        let Some(range) = self.range(wanted) else {
-            return Vec::new();
-        };
-        let events = self.events.range(range);
-        if wanted.reverse {
-            events
-                .rev()
-                .filter(is_wanted)
-                .take(most)
-                .take_while(fits)
-                .collect()
-        } else {
-            events.filter(is_wanted).take(most).take_while(fits).collect()
+        let is_of_topic = |topic: &ByteString| wanted.topic.as_ref().is_none_or(|wanted| wanted == topic);
+        loop {
+            if scan.left.start < self.gone {
+                // What was there when it began is forgotten by now. What came before that is too: no answer has a gap.
+                scan.left.start = self.gone;
+                if !wanted.reverse {
+                    scan.found.clear();
+                    scan.bytes = 0;
+                }
+            }
+            let next = if wanted.reverse {
+                scan.left.next_back()
+            } else {
+                scan.left.next()
+            };
+            let Some(event) = next.and_then(|place| self.events.get((place - self.gone) as usize)) else {
+                return true;
+            };
+            let publication = &event.publication;
+            if is_of_topic(&publication.topic) && admits(publication) {
+                scan.bytes += cost(publication);
+                if !scan.found.is_empty() && scan.bytes > ANSWER.1 {
+                    return true;
+                }
+                scan.found.push(event.clone());
+                if scan.found.len() == most {
+                    return true;
+                }
+            }
+            *left = left.saturating_sub(PER_PAST);
+            if *left == 0 {
+                return false;
+            }
         }
     }
 
     /// The places between all bounds; `None` where a publication is not there.
     fn range(&self, wanted: &Selection) -> Option<Range<usize>> {
-        let place = |id: PublicationId| {
-            self.events
-                .iter()
-                .rposition(|event| event.publication.publication == id)
-        };
+        let place = |id: PublicationId| Some((self.places.get(&id)? - self.gone) as usize);
         let earlier = |time: UnixTime| self.events.partition_point(|event| event.at < time);
         let not_later = |time: UnixTime| self.events.partition_point(|event| event.at <= time);
         let (mut begin, mut end) = (0, self.events.len());
@@ -281,9 +327,20 @@ mod tests {
         }
     }
 
+    fn empty() -> Log {
+        Log::new(false, &RandomState::with_seeds(1, 2, 3, 4))
+    }
+
+    /// All that `wanted` selects and `admits` lets through, found in steps of one event.
+    fn scan(log: &Log, wanted: &Selection, admits: impl Fn(&Publication) -> bool) -> Vec<Past> {
+        let mut scan = log.select(wanted);
+        while !log.scan((&mut scan, wanted), &admits, &mut 1) {}
+        scan.found
+    }
+
     /// Publications 1 to 5, two of them at the same time.
     fn log() -> Log {
-        let mut log = Log::default();
+        let mut log = empty();
         for (id, at) in [(1, 10), (2, 20), (3, 20), (4, 30), (5, 40)] {
             log.push(past(id, at), &bounds());
         }
@@ -293,7 +350,7 @@ mod tests {
     fn select(log: &Log, change: impl FnOnce(&mut Selection)) -> Vec<u64> {
         let mut wanted = Selection::default();
         change(&mut wanted);
-        let found = log.select(&wanted, |_| true);
+        let found = scan(log, &wanted, |_| true);
         found
             .iter()
             .map(|event| event.publication.publication.0)
@@ -332,6 +389,32 @@ mod tests {
         assert_eq!(select(&log, none), [0_u64; 0]);
     }
 
+    /// Nothing is found twice, and nothing that came later.
+    #[test]
+    fn events_come_and_go_while_others_are_looked_for() {
+        for (reverse, expected) in [(false, vec![4, 5]), (true, vec![5, 4, 3])] {
+            let mut log = log();
+            let wanted = Selection {
+                reverse,
+                limit: Some(3),
+                ..Selection::default()
+            };
+            let mut scan = log.select(&wanted);
+            assert!(!log.scan((&mut scan, &wanted), |_| true, &mut 1));
+            if !reverse {
+                log.expire(UnixTime(40), &bounds());
+            }
+            log.push(past(6, 50), &bounds());
+            while !log.scan((&mut scan, &wanted), |_| true, &mut 1) {}
+            let found: Vec<_> = scan
+                .found
+                .iter()
+                .map(|event| event.publication.publication.0)
+                .collect();
+            assert_eq!(found, expected);
+        }
+    }
+
     /// They are searched by halves, whoever wrote them.
     #[test]
     fn the_lists_of_what_comes_from_a_store_are_sorted() {
@@ -347,9 +430,9 @@ mod tests {
             at,
             publication: Arc::new(publication),
         };
-        let mut log = Log::default();
+        let mut log = empty();
         log.restore(stored, &bounds());
-        let found = log.select(&Selection::default(), |publication| {
+        let found = scan(&log, &Selection::default(), |publication| {
             let lists = publication.receivers.as_deref().unwrap();
             lists.eligible_authrole.as_deref() == Some(&["a".into(), "b".into()])
         });
@@ -369,6 +452,9 @@ mod tests {
         log.expire(UnixTime(40), &bounds());
         assert_eq!(select(&log, |_| {}), [4, 5, 6]);
         assert_eq!(log.oldest(), Some(UnixTime(30)));
+        let from = |id| select(&log, |wanted| wanted.from_publication = Some(PublicationId(id)));
+        assert_eq!((from(5), from(3)), (vec![5, 6], Vec::new()));
+        assert_eq!(log.places.len(), 3);
         let small = History { bytes: 1, ..bounds() };
         log.push(past(7, 50), &small);
         assert_eq!((log.oldest(), log.bytes), (None, 0));

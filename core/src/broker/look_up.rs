@@ -21,7 +21,7 @@ use crate::timers::Timer;
 pub(super) const ANSWER_BYTES: usize = 1 << 20;
 
 /// What one question costs, beside the topics that are looked at.
-const PER_QUESTION: usize = 512;
+pub(super) const PER_QUESTION: usize = 512;
 
 /// The questions of a realm that wait for their turn, the first perhaps half answered.
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ impl Allowance {
     /// The time in which it becomes one more: about twice what one takes.
     const NANOS: u64 = 16;
     /// When nothing is left, it goes on after this time.
-    const PAUSE: Duration = Duration::from_micros(500);
+    pub(super) const PAUSE: Duration = Duration::from_micros(500);
 
     pub(crate) fn new(most: usize) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Allowance {
     }
 
     /// What is left at `now`.
-    fn at(&mut self, now: Time) -> &mut usize {
+    pub(super) fn at(&mut self, now: Time) -> &mut usize {
         let more = now.0.saturating_sub(self.since.0) / Self::NANOS;
         if more > 0 {
             let more = usize::try_from(more).unwrap_or(usize::MAX);

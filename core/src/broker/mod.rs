@@ -11,11 +11,12 @@
 mod detached;
 mod directory;
 mod filter;
-pub(crate) mod history;
+mod history;
 mod kept;
 mod log;
 mod look_up;
 mod publish;
+pub(crate) mod recall;
 mod retain;
 mod revoke;
 mod search;
@@ -141,7 +142,9 @@ impl Broker {
 
     /// Questions for kept events that wait here, or for this shard.
     pub(crate) fn searching(&self) -> usize {
-        self.searches.held() + self.retaining.waiting()
+        let histories = self.histories.as_ref();
+        let recalls = histories.map_or(0, |histories| histories.recalls.len());
+        self.searches.held() + self.retaining.waiting() + recalls
     }
 
     /// Takes note of the shards that want a key.

@@ -147,7 +147,7 @@ impl Router {
             Query::SessionCount { roles } => self.count_sessions(realm, roles.as_deref()),
             Query::SessionList { roles } => self.list_sessions(realm, roles.as_deref()),
             Query::Session(id) => self.tell_session(realm, *id),
-            Query::Events(query) => self.find_events(realm, query),
+            Query::Events(query) => return self.find_events(question, query, fx),
             Query::Kill(kill) => self.kill_sessions(realm, kill, fx),
             Query::Registration(id) => self.tell_registration(realm, *id),
             Query::Callees(id) => self.list_callees(realm, *id),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 
 use super::{MetaCall, Step};
-use crate::broker::history::EventQuery;
+use crate::broker::recall::EventQuery;
 use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{RealmId, RegistrationId, RequestId, SessionId, SessionRef, ShardId, SubscriptionId};
@@ -314,7 +314,7 @@ impl Router {
         Ok(Step::Asked)
     }
 
-    pub(super) fn answer(&mut self, question: &Question, answer: Answer, fx: &mut Effects) {
+    pub(crate) fn answer(&mut self, question: &Question, answer: Answer, fx: &mut Effects) {
         let message = PeerMessage::Answer {
             token: question.token,
             answer: Box::new(answer),

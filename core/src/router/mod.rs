@@ -231,7 +231,7 @@ impl Router {
                 Timer::Conn(conn) => self.conn_timeout(conn, fx),
                 Timer::Call(call) => self.call_timeout(call, fx),
                 Timer::Retained(realm) => self.retained_timeout(realm, fx),
-                Timer::Histories(realm) => self.expire_histories(realm, fx),
+                Timer::Histories(realm) => self.histories_timeout(realm, fx),
             }
         }
         self.deliver_loopback(fx);

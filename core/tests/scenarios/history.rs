@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use crosspoint_core::config::History;
 use crosspoint_core::ids::SubscriptionId;
+use crosspoint_core::message::Message;
 use crosspoint_core::options::MatchPolicy;
 
 use crate::mesh::{Mesh, Who};
 use crate::meta::ask;
-use crate::say::{publish_to, retain, subscribe, subscribe_by, unsubscribe};
+use crate::say::{call, publish_to, retain, subscribe, subscribe_by, unsubscribe};
 
 /// Runs a scenario on one shard and on two, with a history of the topic `a` and one of all topics of one component.
 fn with_histories(scenario: impl Fn(Mesh)) {
@@ -129,4 +130,55 @@ fn eh_018_what_is_for_certain_sessions_is_never_kept() {
         );
         assert_eq!(none, "ERROR Call 1 wamp.error.history_unavailable");
     });
+}
+
+/// Events of a topic that a history has none of are looked for among all that it has.
+#[test]
+fn what_takes_long_to_find_keeps_nobody_waiting() {
+    for shards in [1, 2] {
+        println!("{shards} shards");
+        let mut mesh = Mesh::with(shards, |config| {
+            config.search_step = 1_000;
+            config.realms[0].histories = vec![History {
+                uri: "a".into(),
+                match_policy: MatchPolicy::Prefix,
+                events: 1_000,
+                bytes: 1 << 20,
+                max_age: None,
+                durable: false,
+            }];
+        });
+        let [publisher, greedy, modest] = [(); 3].map(|()| mesh.join());
+        for _ in 0..1_000 {
+            publish(&mut mesh, publisher, "a", "[1]");
+        }
+        let id = mesh.subscribe(modest, subscribe_by(1, MatchPolicy::Prefix, "a"));
+        let events = |request, limit, topic: &str| {
+            let kwargs = format!(r#"{{"topic":"{topic}"}}"#);
+            let args = format!("[{id},{limit}]");
+            let mut message = call(request, "wamp.subscription.get_events", &args);
+            if let Message::Call(call) = &mut message {
+                call.payload.kwargs = kwargs.into();
+            }
+            message
+        };
+        for request in 1..=101 {
+            mesh.say(greedy, events(request, 1, "b"));
+        }
+        let refused = "ERROR Call 101 crosspoint.error.limit_exceeded";
+        assert_eq!(mesh.heard(greedy), [refused], "the others are looked for");
+        mesh.say(modest, events(2, 1, "a"));
+        // All have their turns, one after the other.
+        let turns = (0..).find(|_| {
+            mesh.pass(1);
+            !mesh.heard(modest).is_empty()
+        });
+        assert!(turns < Some(110), "{turns:?}");
+        assert_eq!(mesh.heard(greedy), [""; 0]);
+        for _ in 0..2_000 {
+            mesh.pass(1);
+        }
+        let heard = mesh.heard(greedy);
+        assert!(heard.len() == 100 && heard.iter().all(|text| text.starts_with("RESULT")));
+    }
 }
