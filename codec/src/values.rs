@@ -10,7 +10,7 @@ use crosspoint_core::value::{Dict, Value};
 
 use crate::error::Malformed;
 use crate::read::{
-    BjDataReader, CborReader, JsonReader, MsgPackReader, Reader, Token, TokenOf, UbJsonReader,
+    BjDataReader, CborReader, JsonReader, Keys, MsgPackReader, Passed, Reader, Token, TokenOf, UbJsonReader,
 };
 use crate::transcode::{copy_value, key_text};
 use crate::write::{BjDataWriter, CborWriter, UbJsonWriter, Writer};
@@ -46,9 +46,9 @@ impl Values for PayloadValues {
         let args = &payload.args;
         let mut copy = BytesMut::new();
         let place = match payload.format {
-            Format::Json => nth(&mut JsonReader::new(args).ok()?, index),
-            Format::MsgPack => nth(&mut MsgPackReader::new(args), index),
-            Format::Cbor => nth(&mut CborReader::new(args), index),
+            Format::Json => nth(&mut JsonReader::new(args).ok()?, index, skip),
+            Format::MsgPack => nth(&mut MsgPackReader::new(args), index, skip),
+            Format::Cbor => nth(&mut CborReader::new(args), index, skip),
             Format::BjData => {
                 let copied = copy_nth(BjDataReader::new(args), BjDataWriter::new(&mut copy), index);
                 return copied.ok()?.then(|| copy.freeze());
@@ -59,6 +59,19 @@ impl Values for PayloadValues {
             }
             // No payload has this form.
             Format::FlatBuffers => return None,
+        };
+        Some(args.slice(place.ok()??))
+    }
+
+    fn keywords(&self, payload: &Payload, index: usize) -> Option<Bytes> {
+        let args = &payload.args;
+        let place = match payload.format {
+            Format::MsgPack => nth(&mut MsgPackReader::new(args), index, skip_keywords),
+            Format::Cbor => nth(&mut CborReader::new(args), index, skip_keywords),
+            // Their keys are text.
+            Format::Json | Format::BjData | Format::UbJson | Format::FlatBuffers => {
+                return self.item(payload, index);
+            }
         };
         Some(args.slice(place.ok()??))
     }
@@ -141,18 +154,35 @@ fn read_from<'a, R: Reader<'a>>(
     })
 }
 
-/// Where in a list its item `index` lies.
-fn nth<'a, R: Reader<'a>>(reader: &mut R, index: usize) -> Result<Option<Range<usize>>, Malformed> {
+fn skip<'a, R: Reader<'a>>(reader: &mut R) -> Result<(), Malformed> {
+    reader.skip(u8::MAX)
+}
+
+/// Skips a dictionary whose keys are text.
+fn skip_keywords<'a, R: Reader<'a>>(reader: &mut R) -> Result<(), Malformed> {
+    match reader.pass()? {
+        Passed::Map(scope) => reader.skip_map(scope, Keys::Text, u8::MAX).map(drop),
+        _ => Err(Malformed::Key),
+    }
+}
+
+/// Where in a list its item `index` lies, of which `last` finds the end.
+fn nth<'a, R: Reader<'a>>(
+    reader: &mut R,
+    index: usize,
+    last: impl Fn(&mut R) -> Result<(), Malformed>,
+) -> Result<Option<Range<usize>>, Malformed> {
     let Token::List(mut scope) = reader.token()? else {
         return Ok(None);
     };
     let mut place = 0;
     while reader.more(&mut scope)? {
-        let start = reader.start();
-        reader.skip(u8::MAX)?;
         if place == index {
+            let start = reader.start();
+            last(reader)?;
             return Ok(Some(start..reader.position()));
         }
+        skip(reader)?;
         place += 1;
     }
     Ok(None)
@@ -247,6 +277,25 @@ mod tests {
         assert_eq!(PayloadValues.item(&typed, 0).as_deref(), Some(&b"SU\x02ab"[..]));
         assert_eq!(PayloadValues.item(&typed, 1).as_deref(), Some(&b"Cc"[..]));
         assert_eq!(PayloadValues.item(&typed, 2), None);
+    }
+
+    #[test]
+    fn keywords_have_text_as_keys() {
+        let of = |format, args: &'static [u8]| {
+            let payload = Payload {
+                format,
+                args: Bytes::from_static(args),
+                kwargs: Bytes::new(),
+            };
+            PayloadValues.keywords(&payload, 1)
+        };
+        // [0, {"a": {1: 2}}], [0, {1: 2}], [0, 1]
+        assert!(of(Format::MsgPack, b"\x92\x00\x81\xa1a\x81\x01\x02").is_some());
+        assert_eq!(of(Format::MsgPack, b"\x92\x00\x81\x01\x02"), None);
+        assert_eq!(of(Format::MsgPack, b"\x92\x00\x01"), None);
+        assert!(of(Format::Cbor, b"\x82\x00\xa1\x61a\xa1\x01\x02").is_some());
+        assert_eq!(of(Format::Cbor, b"\x82\x00\xa1\x01\x02"), None);
+        assert!(of(Format::Json, br#"[0,{"a":1}]"#).is_some());
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub trait Values: fmt::Debug + Send + Sync {
     /// One positional argument as it lies in the payload, of the payload's format: for what is only passed on.
     fn item(&self, payload: &Payload, index: usize) -> Option<Bytes>;
 
+    /// Likewise a positional argument that is a dictionary for `ArgumentsKw`: `None` where a key is not text.
+    fn keywords(&self, payload: &Payload, index: usize) -> Option<Bytes>;
+
     /// A payload in a format of the codec's choice; receivers get it in their own.
     fn write(&self, arguments: &Arguments) -> Payload;
 }

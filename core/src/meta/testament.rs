@@ -6,8 +6,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::arguments::expected;
 use super::{MetaCall, Step, invalid_argument};
 use crate::broker::{cost, detached, retain_for};
@@ -164,20 +162,22 @@ impl Router {
             Some(Value::Dict(_)) => true,
             Some(_) => return Err(expected("kwargs", "a dictionary")),
         };
-        let item = |index, is_there: bool| match is_there {
-            false => Ok(Bytes::new()),
-            true => match self.config.values.item(&call.payload, index) {
-                Some(item) => Ok(item),
-                None => Err(invalid_argument("expected topic, args and kwargs by place")),
-            },
-        };
         if !args && !kwargs {
             return Ok(Payload::EMPTY);
         }
+        let values = self.config.values;
+        let args = args.then(|| {
+            let args = values.item(&call.payload, 1);
+            args.ok_or_else(|| invalid_argument("expected topic, args and kwargs by place"))
+        });
+        let kwargs = kwargs.then(|| {
+            let kwargs = values.keywords(&call.payload, 2);
+            kwargs.ok_or_else(|| expected("kwargs", "a dictionary by place, whose keys are text"))
+        });
         Ok(Payload {
             format: call.payload.format,
-            args: item(1, args)?,
-            kwargs: item(2, kwargs)?,
+            args: args.transpose()?.unwrap_or_default(),
+            kwargs: kwargs.transpose()?.unwrap_or_default(),
         })
     }
 

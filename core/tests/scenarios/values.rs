@@ -30,6 +30,10 @@ impl Values for JsonValues {
         Some(Bytes::from(args.get(index)?.to_string()))
     }
 
+    fn keywords(&self, payload: &Payload, index: usize) -> Option<Bytes> {
+        self.item(payload, index)
+    }
+
     fn write(&self, arguments: &Arguments) -> Payload {
         let Arguments { list, dict } = arguments;
         if list.is_empty() && dict.is_empty() {

@@ -1,9 +1,12 @@
 """Testaments (TM)."""
 
+from collections.abc import Callable
+
 import pytest
 from harness import messages as m
 from harness.meta import INVALID_ARGUMENT, Watcher, ask, refused
 from harness.peers import Peers
+from harness.serializers import CBOR, MSGPACK, Serializer
 from harness.session import Session
 
 ADD = "wamp.session.add_testament"
@@ -166,3 +169,12 @@ def test_too_many_testaments(wamp: Peers, heir: Session) -> None:
     ask(session, ADD, wamp.uri("will"), [1], {})
     session.leave()
     heir.event(args=[1])
+
+
+@pytest.mark.parametrize("serializer", [MSGPACK, CBOR], ids=lambda serializer: serializer.name)
+def test_keywords_have_text_as_keys(wamp_of: Callable[[str], Peers], serializer: Serializer) -> None:
+    """A testament is refused whose keyword arguments are none, as a publication would be."""
+    peers = wamp_of("websocket")
+    session = peers.join(serializer=serializer)
+    refused(session, INVALID_ARGUMENT, ADD, peers.uri("will"), [], {1: 2})
+    ask(session, ADD, peers.uri("will"), [{1: 2}], {"a": {1: 2}})
