@@ -169,7 +169,6 @@ impl Router {
         (procedure, callee): (&Procedure, &Callee),
         fx: &mut Effects,
     ) {
-        let now = self.now;
         let Some(call) = self.calls.get_mut(key) else {
             return;
         };
@@ -187,22 +186,16 @@ impl Router {
         invoke.incarnation = procedure.incarnation;
         invoke.name_procedure = procedure.key.policy != MatchPolicy::Exact;
         invoke.receive_progress = call.want_progress && progress;
-        call.timeout = [call.given, callee.timeout].into_iter().flatten().min();
         let (caller, disclose) = (call.caller, call.disclose || callee.disclose_caller);
-        // What the callee gives begins with it; what was given before may have run elsewhere, and may be over.
-        let own = callee
-            .timeout
-            .map(|millis| now.after(Duration::from_millis(millis.get())));
-        let deadline = [call.end_of_given(), own].into_iter().flatten().min();
-        if deadline.is_some_and(|deadline| deadline <= now) {
+        // Most calls may take as long as they do.
+        let is_timed = call.given.is_some()
+            || callee.timeout.is_some()
+            || call.timeout.is_some()
+            || call.deadline.is_some();
+        if is_timed && !self.limit_time(key, &mut invoke, callee) {
             self.fail_call(key, uri::TIMEOUT, fx);
             return;
         }
-        let callee_keeps_time = callee.forward_timeout && callee.features.call_timeout;
-        invoke.timeout = deadline
-            .filter(|_| callee_keeps_time)
-            .map(|deadline| millis_until(now, deadline));
-        self.set_deadline(key, deadline.filter(|_| !callee_keeps_time));
         invoke.caller = self
             .conns
             .session(caller)
@@ -222,6 +215,29 @@ impl Router {
         if part == Part::First {
             self.send_waiting_parts(key, fx);
         }
+    }
+
+    /// Sets how long the callee may take, and who keeps that time. Whether any is left.
+    fn limit_time(&mut self, key: CallKey, invoke: &mut Invoke, callee: &Callee) -> bool {
+        let now = self.now;
+        let Some(call) = self.calls.get_mut(key) else {
+            return false;
+        };
+        call.timeout = [call.given, callee.timeout].into_iter().flatten().min();
+        // What the callee gives begins with it; what was given before may have run elsewhere, and may be over.
+        let own = callee
+            .timeout
+            .map(|millis| now.after(Duration::from_millis(millis.get())));
+        let deadline = [call.end_of_given(), own].into_iter().flatten().min();
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return false;
+        }
+        let callee_keeps_time = callee.forward_timeout && callee.features.call_timeout;
+        invoke.timeout = deadline
+            .filter(|_| callee_keeps_time)
+            .map(|deadline| millis_until(now, deadline));
+        self.set_deadline(key, deadline.filter(|_| !callee_keeps_time));
+        true
     }
 }
 
