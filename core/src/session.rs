@@ -1,6 +1,6 @@
 //! A connection's states, and a session's share of the router (specification, "Session Lifecycle").
 //!
-//! Invariants: a [`Session`] exists only behind an accepted HELLO; it is taken out of its connection before its
+//! Invariants: a `Session` exists only behind an accepted HELLO; it is taken out of its connection before its
 //! resources are given up, so nothing is delivered to a session that has ended.
 
 use std::mem;

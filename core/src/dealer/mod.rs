@@ -3,7 +3,7 @@
 //! Every shard holds the whole table of procedures with their callees, so a call finds its callee without a
 //! question to anybody. The shard that a key's hash names is its **owner**: it decides conflicts, and announces
 //! the new list of callees to all shards after each change. A call in progress is known to two shards: the
-//! caller's holds the [`CallState`] with its timeout, the callee's the invocation.
+//! caller's holds the state of the call with its timeout, the callee's the invocation.
 //!
 //! Invariants: REGISTERED is sent only when every shard has acknowledged the announcement, and before the first
 //! INVOCATION of that registration. Each CALL gets exactly one RESULT without progress, or one ERROR, unless its
