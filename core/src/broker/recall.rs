@@ -17,7 +17,7 @@ use super::publish::event;
 use crate::authorize::Action;
 use crate::effect::Effects;
 use crate::error_uri as uri;
-use crate::ids::{PublicationId, RealmId, SessionId, SubscriptionId, is_valid_id};
+use crate::ids::{PublicationId, RealmId, SubscriptionId, is_valid_id};
 use crate::meta::{Answer, MetaCall, Query, Question, Step, Whom, expected};
 use crate::options::{EventDetails, MatchPolicy};
 use crate::peer::{Disclosed, Publication};
@@ -53,7 +53,8 @@ pub(super) struct Recalls {
 #[derive(Debug)]
 struct Recall {
     question: Arc<Question>,
-    caller: SessionId,
+    /// What it asks for.
+    query: EventQuery,
     /// Of the history.
     place: usize,
     scan: Scan,
@@ -114,14 +115,14 @@ impl Router {
         let histories = histories.as_mut().ok_or(uri::HISTORY_UNAVAILABLE)?;
         let place = histories.keys.get(key.policy, &key.uri);
         let place = *place.ok_or(uri::HISTORY_UNAVAILABLE)?;
-        let is_same = |recall: &&Recall| recall.caller == query.caller.session;
+        let is_same = |recall: &&Recall| recall.query.caller.session == query.caller.session;
         if histories.recalls.waiting.iter().filter(is_same).count() >= OPEN {
             return Err(uri::LIMIT_EXCEEDED);
         }
         histories.expire(time);
         histories.recalls.waiting.push_back(Recall {
             question: Arc::clone(question),
-            caller: query.caller.session,
+            query: query.clone(),
             place,
             scan: histories.histories[place].log.select(&query.selection),
         });
@@ -162,9 +163,7 @@ impl Router {
         }
         let histories = self.realms[realm.0 as usize].broker.histories.as_mut()?;
         let mut recall = histories.recalls.waiting.pop_front()?;
-        let Query::Events(query) = &recall.question.query else {
-            unreachable!("only these are recalls");
-        };
+        let query = &recall.query;
         let caller = &query.caller;
         let admits = |publication: &Publication| {
             let lists = publication.receivers.as_deref();

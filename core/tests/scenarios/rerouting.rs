@@ -58,18 +58,23 @@ fn cr_002_cr_003_cr_005_each_callee_is_tried_once_in_the_order_of_the_policy() {
     }
 }
 
+/// A call that all callees leave to others comes to each of them once, in any order.
+fn each_is_tried_once(mesh: &mut Mesh, caller: Who, callees: &[Who]) {
+    mesh.say(caller, call(1, "com.sum", "x"));
+    let mut left = callees.to_vec();
+    while !left.is_empty() {
+        let place = invoked(mesh, &left).expect("one that was not tried");
+        mesh.say(left.remove(place), failure(1, UNAVAILABLE, ""));
+    }
+    assert_eq!(mesh.heard(caller), NOBODY);
+}
+
 #[test]
 fn cr_004_any_other_one() {
     for invoke in [InvokePolicy::Random, InvokePolicy::Load, InvokePolicy::Sticky] {
         everywhere(|mut mesh| {
             let (caller, callees) = served::<3>(&mut mesh, invoke);
-            mesh.say(caller, call(1, "com.sum", "x"));
-            let mut left: Vec<Who> = callees.to_vec();
-            while !left.is_empty() {
-                let place = invoked(&mut mesh, &left).expect("one that was not tried");
-                mesh.say(left.remove(place), failure(1, UNAVAILABLE, ""));
-            }
-            assert_eq!(mesh.heard(caller), NOBODY);
+            each_is_tried_once(&mut mesh, caller, &callees);
         });
     }
 }
@@ -80,13 +85,7 @@ fn cr_005_each_of_many_is_tried_once() {
     for invoke in [First, Last, Load, Random, RoundRobin, Sticky] {
         let mut mesh = Mesh::new(1);
         let (caller, callees) = served::<100>(&mut mesh, invoke);
-        mesh.say(caller, call(1, "com.sum", "x"));
-        let mut left: Vec<Who> = callees.to_vec();
-        while !left.is_empty() {
-            let place = invoked(&mut mesh, &left).expect("one that was not tried");
-            mesh.say(left.remove(place), failure(1, UNAVAILABLE, ""));
-        }
-        assert_eq!(mesh.heard(caller), NOBODY);
+        each_is_tried_once(&mut mesh, caller, &callees);
     }
 }
 
