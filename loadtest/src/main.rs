@@ -57,6 +57,9 @@ fn run(scenario: &Scenario) -> anyhow::Result<bool> {
         let formats = common.formats();
         report.serializers = formats.iter().map(|format| format.name().to_owned()).collect();
     }
+    if common.pids().is_empty() {
+        report.warn_of_no_processes();
+    }
     print!("{}", report.text());
     if let Some(file) = &common.json {
         write(file, &(serde_json::to_string_pretty(&report)? + "\n"))?;

@@ -1,21 +1,26 @@
 //! Measures one phase: time, CPU, memory, and how all that went over time.
 
+use anyhow::ensure;
+
 use crate::latency::Latencies;
-use crate::process::{Usage, own_cpu_ns, thread_cpu_ns, usage};
+use crate::process::{Usage, missing, own_cpu_ns, thread_cpu_ns, usage};
 use crate::report::{Phase, RouterUse, Stream, Timeline};
 
-/// What the router is known by; none, if it cannot be looked at.
+/// The processes that are the router; none, if it cannot be looked at.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Probe(pub(crate) Vec<u32>);
+pub(crate) struct Probe(Vec<u32>);
 
 impl Probe {
-    /// What all processes use together; `None` if there is none.
-    pub(crate) fn usage(&self) -> Option<Usage> {
-        let used = self.0.iter().filter_map(|pid| usage(*pid));
-        used.reduce(|sum, used| Usage {
-            cpu_ns: sum.cpu_ns + used.cpu_ns,
-            rss: sum.rss + used.rss,
-        })
+    /// # Errors
+    /// If one of the processes does not exist.
+    pub(crate) fn new(pids: Vec<u32>) -> anyhow::Result<Self> {
+        let missing: Vec<_> = missing(&pids).iter().map(u32::to_string).collect();
+        ensure!(
+            missing.is_empty(),
+            "--pid: there is no process {}, or it cannot be looked at",
+            missing.join(", nor ")
+        );
+        Ok(Self(pids))
     }
 }
 
@@ -70,7 +75,7 @@ impl Moment {
         Self {
             at,
             own_cpu: own_cpu_ns(),
-            router: probe.usage(),
+            router: usage(&probe.0),
             counts,
         }
     }
@@ -139,6 +144,7 @@ impl Meter {
         let router = self.started.router.zip(ended.router);
         let router = router.map(|(before, after)| RouterUse {
             cpu_seconds: after.cpu_ns.saturating_sub(before.cpu_ns) as f64 / 1e9,
+            cpu_share: 0.0,
             cpu_us_per_unit: None,
             rss_before: before.rss,
             rss_after: after.rss,
@@ -188,11 +194,12 @@ impl Measured {
             _ => None,
         };
         let each = |cpu_seconds: f64| only.map(|count| cpu_seconds * 1e6 / count);
+        let seconds = self.seconds.max(1e-9);
         if let Some(router) = &mut self.router {
+            router.cpu_share = router.cpu_seconds / seconds;
             router.cpu_us_per_unit = each(router.cpu_seconds);
         }
         let own_cpu_us_per_unit = each(self.own_cpu_seconds);
-        let seconds = self.seconds.max(1e-9);
         let mut streams = self.found.into_iter().map(|found| found.into_stream(seconds));
         Phase {
             name: self.name.to_owned(),
@@ -253,7 +260,7 @@ mod tests {
     }
 
     fn measured(count: u64) -> Measured {
-        let probe = Probe(vec![std::process::id()]);
+        let probe = Probe::new(vec![std::process::id()]).unwrap();
         let mut meter = Meter::start(&probe, 1_000_000_000, vec![5]);
         meter.sample(1_500_000_000, vec![5 + count]);
         meter.finish("measured", 2_000_000_000, vec![5 + 3 * count], vec![found(count)])
@@ -276,6 +283,13 @@ mod tests {
     }
 
     #[test]
+    fn processes_that_do_not_exist_are_named() {
+        let wrong = vec![std::process::id(), u32::MAX, u32::MAX - 1];
+        let error = Probe::new(wrong).unwrap_err().to_string();
+        assert!(error.contains("4294967295, nor 4294967294,"), "{error}");
+    }
+
+    #[test]
     fn phases_of_a_kind_are_put_together() {
         let mut both = measured(10);
         both.join(measured(20));
@@ -284,6 +298,15 @@ mod tests {
         assert_eq!(phase.main.counts, [10, 20, 20, 40]);
         assert_eq!(phase.timeline.end_seconds, [0.5, 1.0, 1.5, 2.0]);
         assert_eq!(phase.main.latency.map(|latency| latency.count), Some(2));
+    }
+
+    #[test]
+    fn the_routers_cpu_time_is_a_share_of_one_core() {
+        let mut both = measured(10);
+        both.join(measured(20));
+        both.router.as_mut().unwrap().cpu_seconds = 3.0;
+        let share = both.into_phase().router.map(|router| router.cpu_share);
+        assert_eq!(share, Some(1.5));
     }
 
     #[test]

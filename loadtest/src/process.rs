@@ -1,11 +1,12 @@
 //! What processes use, from `/proc`; and the limit of open files of this one.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What a process and all its descendants used.
+/// What processes and all their descendants used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     /// CPU time of all threads, user and system, in nanoseconds.
@@ -14,17 +15,30 @@ pub(crate) struct Usage {
     pub(crate) rss: u64,
 }
 
-/// The usage of `pid` and its descendants; `None` if there is no such process.
-pub(crate) fn usage(pid: u32) -> Option<Usage> {
-    let mut total = own_usage(pid)?;
-    for child in children(pid) {
-        // A child may have ended since.
-        if let Some(used) = usage(child) {
-            total.cpu_ns += used.cpu_ns;
-            total.rss += used.rss;
+/// The usage of `pids` and their descendants, each process counted once; `None` if none of them is there.
+pub(crate) fn usage(pids: &[u32]) -> Option<Usage> {
+    let mut total = None;
+    let mut seen = HashSet::new();
+    let mut ahead = pids.to_vec();
+    while let Some(pid) = ahead.pop() {
+        if !seen.insert(pid) {
+            continue;
+        }
+        // It may have ended since it was named.
+        if let Some(used) = own_usage(pid) {
+            let sum: &mut Usage = total.get_or_insert_default();
+            sum.cpu_ns += used.cpu_ns;
+            sum.rss += used.rss;
+            ahead.extend(children(pid));
         }
     }
-    Some(total)
+    total
+}
+
+/// Those of `pids` that do not exist, or cannot be looked at.
+pub(crate) fn missing(pids: &[u32]) -> Vec<u32> {
+    let missing = pids.iter().filter(|pid| own_usage(**pid).is_none());
+    missing.copied().collect()
 }
 
 /// The CPU time of this process, in nanoseconds.
@@ -112,6 +126,9 @@ pub(crate) fn raise_open_files(wanted: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -132,15 +149,43 @@ mod tests {
 
     #[test]
     fn this_process_uses_something() {
-        let before = usage(std::process::id()).unwrap();
+        let before = usage(&[std::process::id()]).unwrap();
         assert!(before.rss > 0);
         let mut spent = 0_u64;
         while own_cpu_ns() < before.cpu_ns + 20_000_000 {
             spent = std::hint::black_box(spent.wrapping_add(1));
         }
-        assert_eq!(usage(u32::MAX), None);
+        assert_eq!(usage(&[u32::MAX]), None);
         // Of the 20 ms or more that this process used, this thread used nearly all.
         assert!(thread_cpu_ns() > 1_000_000);
+    }
+
+    #[test]
+    fn a_process_that_is_named_along_with_its_parent_counts_once() {
+        // A shell that waits for its child.
+        let mut shell = Command::new("sh")
+            .args(["-c", "cat; exit"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Once that answers, both have all the memory that they will have.
+        shell.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        let mut answer = [0; 1];
+        shell.stdout.as_mut().unwrap().read_exact(&mut answer).unwrap();
+        let parent = shell.id();
+        let [child] = children(parent)[..] else {
+            panic!("{:?}", children(parent));
+        };
+        let rss = |pids: &[u32]| usage(pids).unwrap().rss;
+        let both = rss(&[parent]);
+        assert!(both > rss(&[child]));
+        for named in [&[parent, child][..], &[child, parent], &[parent, parent]] {
+            assert_eq!(rss(named), both);
+        }
+        assert_eq!(missing(&[parent, u32::MAX, child, 0]), [u32::MAX, 0]);
+        drop(shell.stdin.take());
+        shell.wait().unwrap();
     }
 
     #[test]

@@ -79,10 +79,7 @@ fn a_connection_that_ends() {
     for scenario in [&FANOUT[..], &RPC] {
         let (status, report) = run(Fault::Hang, scenario);
         assert_eq!(status, 1, "{report}");
-        assert!(
-            report["warnings"][0].as_str().unwrap().contains("connection"),
-            "{report}"
-        );
+        assert!(report["warnings"].to_string().contains("connection"), "{report}");
     }
 }
 

@@ -143,6 +143,20 @@ fn idle_sessions_are_subscribed() {
 }
 
 #[test]
+fn without_pid_it_says_what_it_does_not_know() {
+    let own = std::process::id().to_string();
+    for (more, known) in [(&[][..], false), (&["--pid", &own], true)] {
+        let report = sound(&[&["idle", "-n", "5"][..], more].concat());
+        let warned = report["warnings"].to_string().contains("without --pid");
+        assert_eq!(warned, !known, "{report}");
+        for phase in report["phases"].as_array().unwrap() {
+            assert_eq!(phase["router"].is_object(), known, "{phase}");
+            assert_eq!(phase["router"]["cpu_share"].is_f64(), known, "{phase}");
+        }
+    }
+}
+
+#[test]
 fn a_phase_is_kept_interval_by_interval() {
     let report = sound(&["fanout", "-n", "2", "--rate", "200"]);
     let phase = &report["phases"][0];

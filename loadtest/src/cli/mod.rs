@@ -146,15 +146,22 @@ pub(crate) struct Common {
     /// Trust any certificate
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// json, msgpack or cbor; of several, sessions take one after the other (WAMP only)
-    #[arg(long, value_delimiter = ',', default_value = "msgpack")]
+    /// What messages are written in (WAMP only); of several, with commas, sessions take one after the other: json,
+    /// msgpack, cbor, ubjson (as BJData) or flatbuffers
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "msgpack",
+        hide_possible_values = true
+    )]
     pub(crate) serializer: Vec<Serializer>,
     /// The realm to join, anonymously (WAMP only)
     #[arg(long, default_value = "realm1")]
     pub(crate) realm: String,
-    /// Processes of the router, for CPU time and memory; their descendants are included
-    #[arg(long, value_delimiter = ',')]
-    pub(crate) pid: Vec<u32>,
+    /// Processes of the router, as pidof says them or with commas, for CPU time and memory; their descendants are
+    /// included
+    #[arg(long, num_args = 1.., value_parser = pids, value_name = "PID")]
+    pid: Vec<Pids>,
     /// How long to measure
     #[arg(long, value_parser = duration, default_value = "10s")]
     pub(crate) duration: Duration,
@@ -219,6 +226,10 @@ impl Common {
         target.tls.then(trust).transpose()
     }
 
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.pid.iter().flat_map(|pids| &pids.0).copied().collect()
+    }
+
     pub(crate) fn formats(&self) -> Vec<Format> {
         self.serializer.iter().map(|name| name.format()).collect()
     }
@@ -268,6 +279,24 @@ fn duration(text: &str) -> anyhow::Result<Duration> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
+/// Process numbers of one argument.
+#[derive(Clone, Debug)]
+struct Pids(Vec<u32>);
+
+/// `1`, `1,2` or `1 2`.
+fn pids(text: &str) -> anyhow::Result<Pids> {
+    let numbers = text.split([',', ' ']).filter(|number| !number.is_empty());
+    let pids: Vec<u32> = numbers
+        .map(str::parse)
+        .collect::<Result<_, _>>()
+        .context("expected numbers of processes")?;
+    ensure!(
+        !pids.is_empty(),
+        "expected the number of a process: is it running?"
+    );
+    Ok(Pids(pids))
+}
+
 fn rate(text: &str) -> anyhow::Result<f64> {
     let rate: f64 = text.parse()?;
     ensure!(
@@ -295,6 +324,29 @@ mod tests {
         assert_eq!(duration("2m").ok(), Some(Duration::from_secs(120)));
         for wrong in ["", "s", "1 day", "-1s", "25h", "NaN", "1.2.3s"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn processes_are_named_as_pidof_names_them() {
+        let pids = |args: &[&str]| {
+            let all = [&["loadtest", "idle", "--pid"], args, &["--quick"]].concat();
+            let Some(Command::Run(scenario)) = Cli::try_parse_from(all)?.into_command() else {
+                panic!("{args:?}");
+            };
+            Ok::<_, clap::Error>(scenario.common().pids())
+        };
+        for args in [
+            &["1 23"][..],
+            &["1,23"],
+            &["1", "23"],
+            &["1,", "23"],
+            &["1", "--pid", "23"],
+        ] {
+            assert_eq!(pids(args).ok(), Some(vec![1, 23]), "{args:?}");
+        }
+        for wrong in [&["1 x"][..], &[""], &[], &["-1"]] {
+            assert!(pids(wrong).is_err(), "{wrong:?}");
         }
     }
 

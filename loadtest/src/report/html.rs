@@ -90,6 +90,9 @@ fn alarm(lines: &[String]) -> String {
     }
 }
 
+/// Metrics of a stream that are columns of its table.
+const TIMES: [&str; 6] = ["p50", "p90", "p99", "p99.9", "max", "sent late, p99"];
+
 fn streams_table(report: &Report) -> String {
     let rows = report.phases.iter().flat_map(|phase| {
         let counted = phase.streams().filter(|stream| !stream.unit.is_empty());
@@ -99,24 +102,16 @@ fn streams_table(report: &Report) -> String {
             let mut row = vec![escaped(&phase.name), escaped(&stream.stream), count];
             row.push(Value::PerSecond(stream.per_second).to_string());
             row.push(asked.map_or_else(String::new, |asked| asked.to_string()));
-            let latencies = stream.metrics().into_iter().skip(1);
-            row.extend(latencies.map(|metric| metric.value.to_string()));
+            let metrics = stream.metrics();
+            row.extend(TIMES.map(|name| {
+                let found = metrics.iter().find(|metric| metric.name == name);
+                found.map_or_else(String::new, |metric| metric.value.to_string())
+            }));
             row
         })
     });
-    let head = [
-        "phase",
-        "stream",
-        "count",
-        "rate",
-        "asked for",
-        "p50",
-        "p90",
-        "p99",
-        "p99.9",
-        "max",
-    ];
-    table(&head, 2, rows)
+    let head = ["phase", "stream", "count", "rate", "asked for"];
+    table(&[&head[..], &TIMES].concat(), 2, rows)
 }
 
 /// Empty where nothing is measured without and with something else.
@@ -353,6 +348,7 @@ mod tests {
                 unit: "calls".to_owned(),
                 latency: latencies.summary(),
                 latency_curve: latencies.curve(),
+                lag: latencies.summary(),
                 counts: vec![1, 2],
                 ..Stream::default()
             },
@@ -386,6 +382,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_measured_leaves_its_cell_empty() {
+        let mut late = report();
+        let cells = |report: &Report| {
+            let table = streams_table(report);
+            let row = table.split("<tr>").nth(2).unwrap().to_owned();
+            row.split("</td>").map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert!(streams_table(&late).contains("<th>sent late, p99</th>"));
+        assert_eq!(cells(&late)[7..=10], ["<td>5.00 ms"; 4]);
+        late.phases[0].main.latency = None;
+        assert_eq!(cells(&late)[7..=10], ["<td>", "<td>", "<td>", "<td>5.00 ms"]);
+    }
+
+    #[test]
     fn only_what_was_measured_is_drawn() {
         let page = of_report(&report());
         for drawn in ["Latency of rpc", "Throughput of rpc", "CPU per message"] {
@@ -401,5 +411,6 @@ mod tests {
         assert_eq!(page.matches("<h3>Latency of rpc").count(), 1);
         assert!(page.contains("A measured") && page.contains("B measured") && page.contains("dashed"));
         assert!(page.contains("<td>1.00</td>"));
+        assert!(page.contains(">sent late, p99</td>"), "a row of the comparison");
     }
 }

@@ -84,6 +84,13 @@ impl Stream {
                 value: Value::Micros(micros),
             }));
         }
+        if let Some(lag) = self.lag {
+            let value = Value::Micros(lag.p99_us);
+            metrics.push(Metric {
+                name: "sent late, p99",
+                value,
+            });
+        }
         metrics
     }
 }

@@ -104,6 +104,10 @@ pub(crate) struct Stream {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct RouterUse {
     pub(crate) cpu_seconds: f64,
+    /// Of one core, from 0 to 1 and above, whatever the CPU time was spent on. Several harnesses at once divide it by
+    /// the sum of their rates.
+    #[serde(default)]
+    pub(crate) cpu_share: f64,
     /// `None` where nothing was counted, or more than one stream was.
     pub(crate) cpu_us_per_unit: Option<f64>,
     pub(crate) rss_before: u64,
@@ -167,6 +171,12 @@ impl Report {
         }
     }
 
+    /// Says what cannot be known without knowing the router's processes.
+    pub(crate) fn warn_of_no_processes(&mut self) {
+        let warning = "without --pid nothing is known of the router's CPU time and memory";
+        self.warnings.push(warning.to_owned());
+    }
+
     /// Takes in what became of one load.
     pub(crate) fn take_in(&mut self, outcome: Outcome) {
         self.verified.add(&outcome.tally);
@@ -200,10 +210,13 @@ impl Report {
             let share = phase.own_busiest_share * 100.0;
             self.warnings.push(format!(
                 "{}: a thread of the harness itself used {share:.0} % of a core: rates and latencies may be its \
-                 limit, not the router's; CPU per message still holds",
+                 limit, not the router's; CPU per message still holds. Of several harnesses at once, add up the \
+                 rates, and divide the router's share of a core by the sum: CPU per message of each is too high",
                 phase.name
             ));
         }
+        let late = phase.streams().filter_map(|stream| stream.lateness(&phase.name));
+        self.warnings.extend(late);
         if phase.stalled {
             let (name, seconds) = (&phase.name, phase.seconds);
             self.warnings.push(format!(
@@ -222,6 +235,18 @@ impl Phase {
 }
 
 impl Stream {
+    /// A warning, where what this program sent was later than due by more than half of its latency.
+    fn lateness(&self, phase: &str) -> Option<String> {
+        let (lag, latency) = (self.lag?.p99_us, self.latency?.p99_us);
+        (lag > latency / 2.0).then(|| {
+            let (stream, lag, latency) = (&self.stream, text::Micros(lag), text::Micros(latency));
+            format!(
+                "{phase}: {stream} was sent late by {lag} (p99), most of its latency of {latency} (p99): this machine \
+                 had no time for the harness, or the router did not read"
+            )
+        })
+    }
+
     /// What one of its messages is called: a delivery, a call.
     pub(crate) fn one(&self) -> Cow<'_, str> {
         match self.unit.strip_suffix("ies") {
@@ -234,6 +259,7 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::latency::Latencies;
 
     #[test]
     fn a_busy_harness_is_warned_of() {
@@ -248,6 +274,36 @@ mod tests {
         report.push(phase(0.97));
         assert_eq!(report.warnings.len(), 1);
         assert!(report.text().contains("97 %"), "{}", report.text());
+    }
+
+    #[test]
+    fn a_late_harness_is_warned_of() {
+        let took = |micros: u64| {
+            let mut latencies = Latencies::new();
+            latencies.record(micros * 1000);
+            latencies.summary()
+        };
+        let mut report = Report::new("rpc", String::new());
+        let phase = |late: u64| Phase {
+            name: "measured".to_owned(),
+            beside: vec![Stream {
+                stream: "noise".to_owned(),
+                latency: took(1_000),
+                lag: took(late),
+                ..Stream::default()
+            }],
+            ..Phase::default()
+        };
+        report.push(phase(490));
+        assert_eq!(report.warnings, [""; 0]);
+        report.push(phase(520));
+        let [warning] = &report.warnings[..] else {
+            panic!("{:?}", report.warnings);
+        };
+        assert!(
+            warning.starts_with("measured: noise was sent late by 520 µs"),
+            "{warning}"
+        );
     }
 
     #[test]

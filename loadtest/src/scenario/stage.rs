@@ -56,11 +56,7 @@ impl<'a> Stage<'a> {
             target,
             realm: common.realm.clone(),
         };
-        let probe = Probe(common.pid.clone());
-        ensure!(
-            common.pid.is_empty() || probe.usage().is_some(),
-            "--pid: there is no such process, or it cannot be looked at"
-        );
+        let probe = Probe::new(common.pids())?;
         Ok(Self {
             common,
             driver: Driver::new(identity).context("setting up epoll")?,
