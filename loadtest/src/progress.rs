@@ -4,13 +4,29 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+/// How often the line is drawn although nothing happens: the seconds go on.
+const TICK: Duration = Duration::from_millis(200);
+
 /// A line on standard error, which goes away with it.
-pub(crate) struct Progress(ProgressBar);
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    /// Whether there is somebody to see it.
+    shown: bool,
+}
 
 impl Progress {
     /// For what takes an unknown time.
-    pub(crate) fn of_setup(what: &str) -> Self {
+    pub(crate) fn of_waiting(what: &str) -> Self {
         Self::new(0, what, "  ... {prefix}   {elapsed} {msg}")
+    }
+
+    /// For what is over when so many of something are reached.
+    pub(crate) fn of_count(what: &str, total: u64) -> Self {
+        Self::new(
+            total,
+            what,
+            "  {prefix:<10} {bar:24} {pos} of {len}   {elapsed} {msg}",
+        )
     }
 
     /// For a phase of known length.
@@ -26,21 +42,31 @@ impl Progress {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_prefix(name.to_owned());
-        bar.tick();
-        Self(bar)
+        let shown = !bar.is_hidden();
+        if shown {
+            bar.tick();
+            bar.enable_steady_tick(TICK);
+        }
+        Self { bar, shown }
     }
 
-    /// `elapsed` is the part of the phase that is over; `message` is only made if somebody sees it.
-    pub(crate) fn update(&self, elapsed: Duration, message: impl FnOnce() -> String) {
-        if !self.0.is_hidden() {
-            self.0.set_position(elapsed.as_millis() as u64);
-            self.0.set_message(message());
+    /// So many are reached; cheap enough to be said after every turn.
+    pub(crate) fn reach(&self, count: u64) {
+        if self.shown {
+            self.bar.set_position(count);
+        }
+    }
+
+    /// What stands behind the line; `message` is only made if somebody sees it.
+    pub(crate) fn say(&self, message: impl FnOnce() -> String) {
+        if self.shown {
+            self.bar.set_message(message());
         }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }

@@ -51,7 +51,8 @@ impl Driver {
         })
     }
 
-    /// Opens `count` sessions, at most `at_once` of them at a time, with the serializers taken in turn.
+    /// Opens `count` sessions, at most `at_once` of them at a time, with the serializers taken in turn; tells `watch`
+    /// how many the driver has after each turn.
     ///
     /// # Errors
     /// If one of them cannot be opened, or not within `timeout`.
@@ -61,6 +62,7 @@ impl Driver {
         formats: &[Format],
         (count, at_once): (usize, usize),
         timeout: Duration,
+        watch: impl Fn(u64),
     ) -> anyhow::Result<()> {
         let until = self.io.now() + timeout.as_nanos() as u64;
         let first = self.io.len();
@@ -71,6 +73,7 @@ impl Driver {
                 let now = self.io.now();
                 self.io.connect(format, now)?;
             }
+            watch((self.io.len() - self.io.opening) as u64);
             if self.io.len() == end && self.io.opening == 0 {
                 return self.all_open(first);
             }

@@ -29,7 +29,7 @@ pub(super) struct Calls {
     shared: bool,
     callees: Vec<Callee>,
     callers: Vec<Caller>,
-    registered: usize,
+    registered: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -184,8 +184,8 @@ impl Load for Calls {
         vec![self.callees.len() as u64, self.callers.len() as u64]
     }
 
-    fn is_set_up(&self) -> bool {
-        self.registered == self.callees.len()
+    fn granted(&self) -> (u64, u64) {
+        (self.registered, self.callees.len() as u64)
     }
 
     fn begin(&mut self, now: u64) {

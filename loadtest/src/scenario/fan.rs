@@ -238,8 +238,8 @@ impl Load for Fan {
         vec![self.crowd.publishers, self.crowd.readers, self.crowd.slow]
     }
 
-    fn is_set_up(&self) -> bool {
-        self.subscribed == self.crowd.readers + self.crowd.slow
+    fn granted(&self) -> (u64, u64) {
+        (self.subscribed, self.crowd.readers + self.crowd.slow)
     }
 
     fn begin(&mut self, now: u64) {

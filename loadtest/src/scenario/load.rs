@@ -22,9 +22,10 @@ pub(super) trait Load: Handler {
     /// How many sessions to open, one group after the other; each group takes the serializers in turn.
     fn groups(&self) -> Vec<u64>;
 
-    /// Whether all that its sessions asked for before they begin is granted.
-    fn is_set_up(&self) -> bool {
-        true
+    /// How many of the subscriptions and registrations that its sessions begin with are granted, and how many there
+    /// are to be.
+    fn granted(&self) -> (u64, u64) {
+        (0, 0)
     }
 
     /// Begins to send.
@@ -32,6 +33,11 @@ pub(super) trait Load: Handler {
 
     /// Sends nothing more of its own accord.
     fn stop(&mut self);
+
+    /// How much of what it counts a phase is over with, if not with its time.
+    fn goal(&self) -> Option<u64> {
+        None
+    }
 
     /// Whether a phase may end before its time.
     fn is_over(&self, _io: &Io) -> bool {
@@ -185,20 +191,43 @@ impl Cast<'_, '_> {
         self.0.iter().any(|load| load.flow().is_stalled(now, patience))
     }
 
+    /// What is under way, of all of them.
+    pub(super) fn outstanding(&self) -> u64 {
+        self.0.iter().map(|load| load.flow().outstanding()).sum()
+    }
+
     pub(super) fn is_idle(&self) -> bool {
-        self.0.iter().all(|load| load.flow().outstanding() == 0)
+        self.outstanding() == 0
     }
 
     pub(super) fn is_over(&self, io: &Io) -> bool {
         self.0.iter().any(|load| load.is_over(io))
     }
 
+    /// All of them together; see [`Load::granted`].
+    pub(super) fn granted(&self) -> (u64, u64) {
+        let each = self.0.iter().map(|load| load.granted());
+        each.fold((0, 0), |(granted, of), (more, of_more)| {
+            (granted + more, of + of_more)
+        })
+    }
+
     pub(super) fn is_set_up(&self) -> bool {
-        self.0.iter().all(|load| load.is_set_up())
+        let mut each = self.0.iter().map(|load| load.granted());
+        each.all(|(granted, of)| granted == of)
+    }
+
+    pub(super) fn goal(&self) -> Option<u64> {
+        self.0.iter().find_map(|load| load.goal())
     }
 
     pub(super) fn check(&self) -> anyhow::Result<()> {
         self.0.iter().try_for_each(|load| load.flow().check())
+    }
+
+    /// What all have counted so far.
+    pub(super) fn done(&self) -> u64 {
+        self.0.iter().map(|load| load.flow().done).sum()
     }
 
     /// What each has counted so far.

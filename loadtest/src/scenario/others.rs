@@ -106,8 +106,8 @@ impl Load for Others {
         vec![self.asked.len() as u64]
     }
 
-    fn is_set_up(&self) -> bool {
-        self.granted == self.count
+    fn granted(&self) -> (u64, u64) {
+        (self.granted, self.count)
     }
 
     fn begin(&mut self, _now: u64) {}

@@ -79,19 +79,27 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// If that fails, or not within `--setup-timeout`.
     pub(super) fn set_up(&mut self, loads: &mut [&mut dyn Load]) -> anyhow::Result<()> {
-        let _progress = Progress::of_setup("opening sessions");
         let timeout = self.common.setup_timeout;
+        let total = loads.iter().flat_map(|load| load.groups()).sum();
+        let progress = Progress::of_count("opening sessions", total);
         for place in 0..loads.len() {
             loads[place].flow_mut().first = self.driver.io.len();
             for count in loads[place].groups() {
                 let how_many = (count as usize, self.common.connecting as usize);
                 let mut cast = Cast(loads);
-                let opened = self.driver.open(&mut cast, &self.formats, how_many, timeout);
+                let watch = |open| progress.reach(open);
+                let opened = self
+                    .driver
+                    .open(&mut cast, &self.formats, how_many, timeout, watch);
                 cast.check()?;
                 opened?;
             }
         }
+        drop(progress);
+        let (_, of) = Cast(loads).granted();
+        let progress = Progress::of_count("subscribing and registering", of);
         self.settle(loads, "subscriptions and registrations were granted", |cast| {
+            progress.reach(cast.granted().0);
             cast.is_set_up()
         })
     }
@@ -156,7 +164,11 @@ impl<'a> Stage<'a> {
         let began = self.driver.io.now();
         let interval = INTERVAL_MIN.max(time.as_nanos() as u64 / INTERVALS_MAX);
         let mut sample = Every::new(interval, began);
-        let progress = Progress::of_phase(name, time);
+        let goal = cast.goal();
+        let progress = match goal {
+            Some(goal) => Progress::of_count(name, goal),
+            None => Progress::of_phase(name, time),
+        };
         let cpu_before = aside_cpu();
         let mut meter = Meter::start(&self.probe, began, counts(&cast));
         let ended = self.driver.run(&mut cast, until, |cast, io| {
@@ -164,8 +176,12 @@ impl<'a> Stage<'a> {
             // The last interval ends with the phase.
             if sample.is_due(now) && now + interval / 2 < until {
                 meter.sample(now, counts(cast));
-                progress.update(Duration::from_nanos(now - began), || meter.latest_rates());
+                progress.say(|| meter.latest_rates());
             }
+            progress.reach(match goal {
+                Some(_) => cast.done(),
+                None => (now - began) / 1_000_000,
+            });
             cast.has_failed()
                 || aside.is_some_and(Aside::has_ended)
                 || cast.is_over(io)
@@ -196,7 +212,7 @@ impl<'a> Stage<'a> {
 
     /// Stops all loads, waits for what is under way, and counts what did not arrive.
     pub(super) fn drain(&mut self, loads: &mut [&mut dyn Load]) -> anyhow::Result<()> {
-        let _progress = Progress::of_setup("waiting for what is under way");
+        let progress = Progress::of_waiting("waiting for what is under way");
         let now = self.driver.io.now();
         for load in &mut *loads {
             load.stop();
@@ -205,6 +221,7 @@ impl<'a> Stage<'a> {
         let patience = self.common.patience.as_nanos() as u64;
         let mut cast = Cast(loads);
         self.driver.run(&mut cast, u64::MAX, |cast, io| {
+            progress.say(|| format!("{} left", cast.outstanding()));
             cast.has_failed() || cast.is_idle() || cast.is_stalled(io.now(), patience)
         })?;
         for load in loads {

@@ -8,8 +8,9 @@ use crosspoint_codec::core::payload::Format;
 use super::Stage;
 use super::load::{Flow, Load};
 use crate::cli::Subscribing;
-use crate::net::{ConnId, Handler, Io, Stage as Progress};
+use crate::net::{ConnId, Handler, Io, Stage as Step};
 use crate::pace::Pace;
+use crate::progress::Progress;
 
 /// The load.
 pub(super) struct Storm {
@@ -60,7 +61,7 @@ impl Storm {
     pub(super) fn subscribe(&mut self, stage: &mut Stage<'_>, what: Subscribing) -> anyhow::Result<()> {
         let mut asked = 0;
         for conn in (0..stage.driver.io.len()).map(ConnId) {
-            if stage.driver.io.stage(conn) != Progress::Open {
+            if stage.driver.io.stage(conn) != Step::Open {
                 continue;
             }
             let topic = match what {
@@ -78,9 +79,11 @@ impl Storm {
             asked += 1;
         }
         let until = stage.after(stage.common.setup_timeout);
-        let granted = stage
-            .driver
-            .run(self, until, |storm, _| storm.subscribed + storm.failed >= asked)?;
+        let progress = Progress::of_count("subscribing", asked);
+        let granted = stage.driver.run(self, until, |storm, _| {
+            progress.reach(storm.subscribed);
+            storm.subscribed + storm.failed >= asked
+        })?;
         ensure!(
             granted,
             "not all subscriptions were granted within {:?}",
@@ -124,6 +127,10 @@ impl Load for Storm {
         self.doing = Doing::Nothing;
         self.flow.unit = "";
         self.flow.asked_per_second = None;
+    }
+
+    fn goal(&self) -> Option<u64> {
+        (self.doing == Doing::Opening).then_some(self.count as u64)
     }
 
     fn is_over(&self, io: &Io) -> bool {

@@ -35,14 +35,19 @@ pub(crate) enum Fault {
     Hang,
     /// Once, nothing happens for a while.
     Stall,
+    /// Sessions and subscriptions are granted one by one, with a pause before each.
+    Hesitate,
     /// Subscriptions to patterns get all events, whether they match or not.
     Misdirect,
 }
 
 pub(crate) const STALL: Duration = Duration::from_millis(400);
 
+/// The pause before each session and subscription of a router that hesitates.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// A router for RawSocket and MessagePack.
-struct Router {
+pub(crate) struct Router {
     fault: Fault,
     state: Mutex<State>,
 }
@@ -59,7 +64,7 @@ struct State {
 }
 
 impl Router {
-    fn start(fault: Fault) -> SocketAddr {
+    pub(crate) fn start(fault: Fault) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let state = Mutex::default();
@@ -101,6 +106,9 @@ impl Router {
 
     fn message(&self, stream: &TcpStream, message: Message) -> std::io::Result<()> {
         let mut state = self.state.lock().unwrap();
+        if self.fault == Fault::Hesitate && matches!(message, Message::Hello(_) | Message::Subscribe(_)) {
+            thread::sleep(PAUSE);
+        }
         match message {
             Message::Hello(_) => {
                 let (session, details) = (SessionId(1), Dict::new());
@@ -208,7 +216,7 @@ impl Router {
             };
         }
         match self.fault {
-            Fault::None | Fault::Stall | Fault::Misdirect => send(&to, &message(payload)),
+            Fault::None | Fault::Stall | Fault::Hesitate | Fault::Misdirect => send(&to, &message(payload)),
             Fault::Lose => Ok(()),
             Fault::Repeat => send(&to, &message(payload.clone())).and_then(|()| send(&to, &message(payload))),
             Fault::Delay => {
