@@ -201,8 +201,8 @@ pub struct Limits {
     pub registrations: usize,
     /// Most calls of a session that wait for an answer.
     pub pending_calls: usize,
-    /// Most bytes of calls that are kept for a session, of each kind: as a caller, what waits for a callee; as a callee,
-    /// what waits for its REGISTERED, and copies of calls that it may leave to others.
+    /// Most bytes of calls that are kept for a session, of each kind: as a caller, what waits for a callee, or of meta
+    /// procedures for other calls; as a callee, what waits for its REGISTERED, and copies of calls that it may leave to others.
     pub kept_bytes: usize,
     /// Most testaments of a session.
     pub testaments: usize,

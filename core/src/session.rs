@@ -18,7 +18,7 @@ use crate::ids::{
 };
 use crate::lazy_map::LazyMap;
 use crate::lazy_queue::LazyQueue;
-use crate::meta::Testaments;
+use crate::meta::{Asking, Testaments};
 use crate::peer::{Invoke, Key, Token};
 use crate::small_set::SmallSet;
 use crate::table::Table;
@@ -70,14 +70,14 @@ pub(crate) struct Session {
     pub(crate) registrations: LazyMap<RegistrationId, Registration>,
     /// The REGISTERs that wait for their grant.
     pub(crate) registering: LazyQueue<Token>,
-    /// How many calls of meta procedures wait for shards.
-    pub(crate) asking: u32,
+    /// The calls of meta procedures that wait for shards.
+    pub(crate) asking: Asking,
     /// The calls of this session that wait for an answer; and those that ended before the client could know, and
     /// sent the last part of their arguments. The keys of these name no call any more.
     pub(crate) calls: LazyMap<RequestId, CallKey>,
     /// Which of `calls` have ended.
     pub(crate) ended_calls: EndedCalls,
-    /// Bytes of calls that wait for a callee, and of their further parts.
+    /// Bytes of calls that wait for a callee, of their further parts, and of calls of meta procedures that wait for others.
     pub(crate) waiting_bytes: usize,
     /// Whom it called by a sticky registration.
     pub(crate) sticky: LazyMap<RegistrationId, SessionRef>,
@@ -151,7 +151,7 @@ impl Session {
             subscribing: 0,
             registrations: LazyMap::default(),
             registering: LazyQueue::default(),
-            asking: 0,
+            asking: Asking::default(),
             calls: LazyMap::default(),
             ended_calls: EndedCalls::default(),
             waiting_bytes: 0,

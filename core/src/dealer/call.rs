@@ -153,7 +153,7 @@ impl Router {
             ));
         }
         let limit = self.config.limits.pending_calls;
-        let waiting = session.calls.len() - session.ended_calls.len() + session.asking as usize;
+        let waiting = session.calls.len() - session.ended_calls.len() + session.asking.len();
         if waiting >= limit {
             let message = format!("a session may wait for {limit} calls");
             return Err(Refusal::new(uri::LIMIT_EXCEEDED, message));

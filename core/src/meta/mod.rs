@@ -10,6 +10,7 @@
 //! `wamp.*` topics are left out: nobody hears or sees who listens to meta events.
 
 mod arguments;
+mod asking;
 pub(crate) mod details;
 mod events;
 mod question;
@@ -21,6 +22,7 @@ mod testament;
 use std::sync::Arc;
 
 pub(crate) use self::arguments::{MetaCall, expected};
+pub(crate) use self::asking::Asking;
 pub(crate) use self::events::{MetaEvent, MetaTopics};
 pub use self::question::{Answer, Kill, Query, Question, Victims};
 pub(crate) use self::question::{Gathering, Whom};
@@ -129,15 +131,15 @@ impl Router {
 
     /// All shards that were asked have answered.
     pub(crate) fn conclude(&mut self, gathering: Gathering, fx: &mut Effects) {
-        let Some(session) = self.conns.same_session_mut(gathering.caller) else {
+        if self.conns.same_session_mut(gathering.caller).is_none() {
             return;
-        };
-        session.asking -= 1;
+        }
         let (conn, request) = (gathering.caller.conn, gathering.request);
         match (gathering.conclude)(gathering.answer) {
             Ok(results) => self.meta_result(conn, request, results, fx),
             Err(refusal) => self.refuse(conn, (RequestKind::Call, request), refusal, fx),
         }
+        self.ask_next(gathering.caller, gathering.whom, fx);
     }
 
     /// As one of the shards that were asked.

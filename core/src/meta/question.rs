@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 
+use super::asking::Waiting;
 use super::{MetaCall, Step};
 use crate::broker::recall::EventQuery;
 use crate::effect::Effects;
@@ -93,6 +94,17 @@ pub struct Kill {
     pub reason: ByteString,
     /// GOODBYE.Details.message.
     pub message: Option<ByteString>,
+}
+
+impl Kill {
+    /// Does `own` with each text.
+    pub(super) fn detach(&mut self, own: impl Fn(&mut ByteString)) {
+        if let Victims::Authid(text) | Victims::Authrole(text) = &mut self.victims {
+            own(text);
+        }
+        own(&mut self.reason);
+        self.message.iter_mut().for_each(own);
+    }
 }
 
 /// See [`Kill::victims`].
@@ -260,6 +272,7 @@ pub(crate) type Conclude = fn(Answer) -> Result<Vec<Value>, Refusal>;
 pub(crate) struct Gathering {
     pub(crate) caller: SessionRef,
     pub(crate) request: RequestId,
+    pub(crate) whom: Whom,
     pub(crate) waiting_for: u16,
     /// Of those that have answered.
     pub(crate) answer: Answer,
@@ -275,8 +288,18 @@ pub(crate) enum Whom {
     One(ShardId),
 }
 
+impl Whom {
+    fn is_all(self) -> bool {
+        matches!(self, Self::All)
+    }
+}
+
 impl Router {
-    /// Asks shards on behalf of a call, which `conclude` answers once they have.
+    /// Asks shards on behalf of a call, which `conclude` answers once they have. All shards are asked when not too many
+    /// such questions of the session are under way.
+    ///
+    /// # Errors
+    /// If too many wait already.
     pub(crate) fn ask(
         &mut self,
         call: &MetaCall,
@@ -284,14 +307,42 @@ impl Router {
         conclude: Conclude,
         fx: &mut Effects,
     ) -> Result<Step, Refusal> {
+        let limit = self.config.limits.kept_bytes;
         let Some(session) = self.conns.same_session_mut(call.caller) else {
             return Ok(Step::Asked);
         };
-        session.asking += 1;
+        if !whom.is_all() || !session.asking.is_busy() {
+            self.ask_now((call.caller, call.request), (whom, query), conclude, fx);
+            return Ok(Step::Asked);
+        }
+        let waiting = Waiting::new(call.request, query, conclude, &call.payload);
+        let bytes = session.waiting_bytes + waiting.bytes;
+        if bytes > limit {
+            return Err(Refusal::new(uri::LIMIT_EXCEEDED, ""));
+        }
+        session.asking.wait(waiting)?;
+        session.waiting_bytes = bytes;
+        Ok(Step::Asked)
+    }
+
+    /// See [`Router::ask`].
+    fn ask_now(
+        &mut self,
+        (caller, request): (SessionRef, RequestId),
+        (whom, query): (Whom, Query),
+        conclude: Conclude,
+        fx: &mut Effects,
+    ) {
+        let Some(session) = self.conns.same_session_mut(caller) else {
+            return;
+        };
+        session.asking.begins(whom.is_all());
+        let realm = session.realm;
         let token = self.new_token();
         let gathering = Gathering {
-            caller: call.caller,
-            request: call.request,
+            caller,
+            request,
+            whom,
             waiting_for: match whom {
                 Whom::All => self.shards,
                 Whom::One(_) => 1,
@@ -303,7 +354,7 @@ impl Router {
         let question = Question {
             from: self.me,
             token,
-            realm: call.realm,
+            realm,
             query,
         };
         let message = PeerMessage::Ask(Arc::new(question));
@@ -311,7 +362,23 @@ impl Router {
             Whom::All => self.post_all(&message, fx),
             Whom::One(shard) => self.post(shard, message, fx),
         }
-        Ok(Step::Asked)
+    }
+
+    /// A question is answered: one that waits may begin.
+    pub(super) fn ask_next(&mut self, caller: SessionRef, answered: Whom, fx: &mut Effects) {
+        let Some(session) = self.conns.same_session_mut(caller) else {
+            return;
+        };
+        if let Some(Waiting {
+            request,
+            query,
+            conclude,
+            bytes,
+        }) = session.asking.ends(answered.is_all())
+        {
+            session.waiting_bytes -= bytes;
+            self.ask_now((caller, request), (Whom::All, query), conclude, fx);
+        }
     }
 
     pub(crate) fn answer(&mut self, question: &Question, answer: Answer, fx: &mut Effects) {
