@@ -118,12 +118,22 @@ impl CallRules {
     /// How many calls may wait for a registration, if any.
     #[must_use]
     pub fn queue_limit(&self, policy: MatchPolicy, uri: &str) -> Option<usize> {
-        let registered = Pattern { policy, uri };
-        let covers = |queue: &&CallQueue| {
-            let (policy, uri) = (queue.policy, &*queue.uri);
-            Pattern { policy, uri }.covers(registered)
+        let mut queues = self.queues.iter();
+        queues
+            .find(|queue| queue.covers(policy, uri))
+            .map(|queue| queue.limit)
+    }
+}
+
+impl CallQueue {
+    /// Whether this is for all registrations that are for `uri`, or for procedures that it matches.
+    #[must_use]
+    pub fn covers(&self, policy: MatchPolicy, uri: &str) -> bool {
+        let own = Pattern {
+            policy: self.policy,
+            uri: &self.uri,
         };
-        self.queues.iter().find(covers).map(|queue| queue.limit)
+        own.covers(Pattern { policy, uri })
     }
 }
 

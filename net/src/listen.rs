@@ -84,9 +84,11 @@ impl fmt::Display for BindError {
             (io::ErrorKind::AddrInUse, Endpoint::Tcp { .. }) => {
                 f.write_str("the port is in use by another program; stop that one or choose another port")
             }
-            (io::ErrorKind::AddrInUse, Endpoint::Unix { .. }) => {
-                f.write_str("another program listens there; stop that one or choose another path")
-            }
+            (io::ErrorKind::AddrInUse, Endpoint::Unix { path, .. }) => f.write_str(if is_socket(path) {
+                "another program listens there; stop that one or choose another path"
+            } else {
+                "what is there is no socket; remove it or choose another path"
+            }),
             (io::ErrorKind::PermissionDenied, Endpoint::Tcp { .. }) => f.write_str(
                 "permission denied; ports below 1024 need root or the capability CAP_NET_BIND_SERVICE",
             ),
@@ -191,14 +193,18 @@ fn bind_unix(path: &Path, backlog: u32, mode: Option<u32>) -> io::Result<(Bound,
 /// Removes the file of a socket on which nobody listens. Files of other kinds are left alone, and binding
 /// then reports the path as in use.
 fn remove_stale(path: &Path) -> io::Result<()> {
-    match std::fs::symlink_metadata(path) {
-        Ok(file) if file.file_type().is_socket() => match UnixStream::connect(path) {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
-            _ => Ok(()),
-        },
+    if !is_socket(path) {
+        return Ok(());
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
         _ => Ok(()),
     }
+}
+
+fn is_socket(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
 }
 
 #[cfg(test)]
@@ -303,7 +309,8 @@ mod tests {
         drop(bound);
         assert!(!path.exists());
         std::fs::write(&path, "a file").unwrap();
-        assert!(bind(&endpoint, 2).is_err());
+        let error = bind(&endpoint, 2).unwrap_err();
+        assert!(error.to_string().contains("is no socket"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a file");
         let missing = Endpoint::Unix {
             path: dir.join("no/socket"),

@@ -210,6 +210,18 @@ pub(crate) fn decode_limits(limits: &config::Limits) -> DecodeLimits {
     }
 }
 
+/// Where to listen.
+pub(crate) fn endpoint(from: &config::Endpoint) -> net::Endpoint {
+    match from.clone() {
+        config::Endpoint::Tcp { address, backlog } => net::Endpoint::Tcp { address, backlog },
+        config::Endpoint::Unix { path, backlog } => net::Endpoint::Unix {
+            path,
+            backlog,
+            mode: None,
+        },
+    }
+}
+
 fn listener_spec(listener: &Listener, limits: &config::Limits) -> net::ListenerSpec {
     let rawsocket = listener.rawsocket.as_ref().map(|raw| net::RawSocketSpec {
         formats: raw.serializers.clone(),
@@ -223,14 +235,7 @@ fn listener_spec(listener: &Listener, limits: &config::Limits) -> net::ListenerS
         _ => None,
     });
     net::ListenerSpec {
-        endpoint: match listener.endpoint.clone() {
-            config::Endpoint::Tcp { address, backlog } => net::Endpoint::Tcp { address, backlog },
-            config::Endpoint::Unix { path, backlog } => net::Endpoint::Unix {
-                path,
-                backlog,
-                mode: None,
-            },
-        },
+        endpoint: endpoint(&listener.endpoint),
         max_connections: listener.max_connections,
         opening_timeout: patience.max().unwrap_or(limits.handshake_timeout),
         rawsocket,

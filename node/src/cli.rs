@@ -12,8 +12,8 @@ Examples:
       Starts a router with realm \"realm1\" on 127.0.0.1:8080, open to everybody on this machine:
       WebSocket at ws://127.0.0.1:8080/ws, RawSocket on the same port, and a live demo at http://127.0.0.1:8080/
 
-  crosspoint start --listen 0.0.0.0:9000 --shards 2
-      The same on another address and with two shards
+  crosspoint start --listen 127.0.0.1:9000 --shards 2
+      The same on another port and with two shards
 
   crosspoint check --config .crossbar/config.json
       Checks a configuration in Crossbar.io's format, and names every mistake with its line
@@ -51,7 +51,7 @@ pub struct StartArgs {
     /// Number of shards. Without it what the configuration says, or one for each usable CPU.
     #[arg(long, value_name = "N", value_parser = shards)]
     pub shards: Option<NonZeroUsize>,
-    /// Where to listen instead of 127.0.0.1:8080. Only for the built-in configuration.
+    /// Where to listen instead of 127.0.0.1:8080. Only for the built-in configuration, which is open to whoever can reach it.
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "config")]
     pub listen: Option<SocketAddr>,
     /// What to log to standard error.

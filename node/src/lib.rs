@@ -3,6 +3,7 @@
 //! - [`cli`] is the command line, [`start`] its main command.
 //! - [`config`] reads and checks configuration files into plain values.
 //! - `boot` turns these into what the shards are told; `welcome` tells a person where to connect.
+//! - `cpus` keeps the router to some of the machine's CPUs.
 //! - [`control`] serves all HTTP that is not WAMP.
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,7 @@ mod boot;
 pub mod cli;
 pub mod config;
 pub mod control;
+mod cpus;
 pub mod logging;
 pub mod start;
 mod storage;

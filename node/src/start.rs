@@ -9,16 +9,17 @@ use std::time::Duration;
 
 use crosspoint_net::{Address, Running, StartError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::{CpuSet, disable_transparent_huge_pages, sched_getaffinity, sched_setaffinity};
+use rustix::thread::disable_transparent_huge_pages;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info, warn};
 
-use crate::boot::{Secret, server_spec, shard_count};
+use crate::boot::{Secret, endpoint, server_spec, shard_count};
 use crate::cli::{LogFormat, StartArgs};
 use crate::config::{self, Config, Endpoint, LoadError, Shards};
 use crate::control::{self, Surroundings};
+use crate::cpus;
 use crate::logging;
 use crate::storage::Stores;
 use crate::welcome::welcome;
@@ -59,12 +60,6 @@ impl From<LoadError> for Failure {
     }
 }
 
-impl From<StartError> for Failure {
-    fn from(error: StartError) -> Self {
-        Self(error.to_string())
-    }
-}
-
 /// Runs a router until a signal ends it.
 ///
 /// # Errors
@@ -93,8 +88,9 @@ pub fn start(args: &StartArgs) -> Result<(), Failure> {
     let secret = Secret::draw().map_err(|error| Failure::system("get random numbers", &error))?;
     let (sender, connections) = mpsc::channel(control::QUEUE);
     let storage = stores.clone().map(|stores| stores as _);
-    let running = crosspoint_net::start(server_spec(&config, shards, secret, (sender, storage)))?;
-    announce(&config, running.addresses(), shards.into(), args.log_format);
+    let running = crosspoint_net::start(server_spec(&config, shards, secret, (sender, storage)))
+        .map_err(|error| not_started(&error, &config, args))?;
+    announce(&config, running.addresses(), shards.into(), args);
 
     let connector = running.connector().clone();
     let surroundings = Surroundings {
@@ -176,33 +172,46 @@ fn pin(cpus: &[usize]) -> Result<(), Failure> {
     if cpus.is_empty() {
         return Ok(());
     }
-    let mut set = CpuSet::new();
-    for cpu in cpus {
-        set.set(*cpu);
-    }
-    sched_setaffinity(None, &set).map_err(|error| {
-        Failure(format!(
+    match cpus::keep_to(cpus) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure(format!(
             "cannot run on the CPUs of \"cpu_affinity\", {cpus:?}: {error}"
-        ))
-    })?;
-    let usable =
-        sched_getaffinity(None).map_err(|error| Failure::system("learn the usable CPUs", &error.into()))?;
-    let (used, missing): (Vec<usize>, Vec<usize>) = cpus.iter().partition(|cpu| usable.is_set(**cpu));
-    if !missing.is_empty() {
-        warn!(
-            "workers[].options.cpu_affinity: the CPUs {missing:?} do not exist or are not for this process, which runs on {used:?} only"
-        );
+        ))),
     }
-    Ok(())
+}
+
+/// Says why there is no router, and which part of the configuration, or of the command line, could be another.
+fn not_started(error: &StartError, config: &Config, args: &StartArgs) -> Failure {
+    let StartError::Bind(bind) = error else {
+        return Failure(error.to_string());
+    };
+    if args.config.is_none() && bind.error.kind() == io::ErrorKind::AddrInUse {
+        return Failure(format!(
+            "{error}, such as --listen 127.0.0.1:8081 (make run ARGS=\"--listen 127.0.0.1:8081\")"
+        ));
+    }
+    let mut listeners = config.router.listeners.iter();
+    match listeners.find(|listener| endpoint(&listener.endpoint) == bind.endpoint) {
+        Some(listener) => Failure(format!("{}.endpoint: {error}", listener.key_path)),
+        None => Failure(error.to_string()),
+    }
 }
 
 /// Says that the router runs, and where.
-fn announce(config: &Config, addresses: &[Address], shards: u16, format: LogFormat) {
+fn announce(config: &Config, addresses: &[Address], shards: u16, args: &StartArgs) {
+    let is_built_in = args.config.is_none();
     for (listener, address) in config.router.listeners.iter().zip(addresses) {
         info!(transport = listener.id, %address, "listening");
     }
+    let is_open = |address: &Address| matches!(address, Address::Tcp(address) if !address.ip().is_loopback());
+    if is_built_in && addresses.iter().any(is_open) {
+        warn!(
+            "whoever can reach this machine may join and do everything: the built-in configuration is for trying out; \
+             write one of your own for --config, or listen on 127.0.0.1"
+        );
+    }
     info!(shards, "router started");
-    if format == LogFormat::Text {
+    if args.log_format == LogFormat::Text {
         // A terminal that is gone, or a full disk behind it, is no reason to end.
         let _ = write!(io::stdout(), "{}", welcome(config, addresses, shards));
     }

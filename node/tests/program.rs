@@ -32,22 +32,32 @@ struct Router {
     process: Child,
     log: BufReader<std::process::ChildStderr>,
     address: SocketAddr,
+    /// What it logged until it had started.
+    started: String,
 }
 
 impl Router {
     fn start() -> Self {
-        let mut process = crosspoint(&["start", "--listen", "127.0.0.1:0", "--log-format", "json"])
+        Self::start_on("127.0.0.1:0")
+    }
+
+    fn start_on(address: &str) -> Self {
+        let mut process = crosspoint(&["start", "--listen", address, "--log-format", "json"])
             .spawn()
             .unwrap();
         let mut log = BufReader::new(process.stderr.take().unwrap());
         let line = next_line(&mut log, "listening");
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         let address = line["address"].as_str().unwrap().parse().unwrap();
-        next_line(&mut log, "router started");
+        let mut started = String::new();
+        while !started.contains("router started") {
+            assert!(log.read_line(&mut started).unwrap() > 0, "{started}");
+        }
         Self {
             process,
             log,
             address,
+            started,
         }
     }
 
@@ -139,13 +149,25 @@ fn the_demo_and_the_page_at_the_websocket_are_served_on_the_one_port() {
 }
 
 #[test]
+fn the_built_in_configuration_warns_where_others_can_reach_it() {
+    let router = Router::start_on("0.0.0.0:0");
+    assert!(
+        router.started.contains("whoever can reach this machine may join"),
+        "{}",
+        router.started
+    );
+    let router = Router::start();
+    assert!(!router.started.contains("WARN"), "{}", router.started);
+}
+
+#[test]
 fn what_cannot_be_started_is_said_in_a_line_with_status_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for (arguments, expected) in [
         (
             &["start", "--listen", &address][..],
-            "the port is in use by another program",
+            "the port is in use by another program; stop that one or choose another port, such as --listen 127.0.0.1:8081",
         ),
         (
             &["start", "--config", "/no/such/file.json"],
@@ -158,6 +180,37 @@ fn what_cannot_be_started_is_said_in_a_line_with_status_1() {
         assert_eq!((status, output.as_str()), (1, ""), "{log}");
         assert!(log.contains(expected), "{log}");
         assert_eq!(log.lines().count(), 1, "{log}");
+    }
+}
+
+#[test]
+fn what_the_configuration_says_and_cannot_be_had_is_said_with_its_key() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    let name = file.to_str().unwrap();
+    std::fs::create_dir(directory.path().join("db")).unwrap();
+    std::fs::write(directory.path().join("db/history.redb"), "of another program").unwrap();
+    for (store, expected) in [
+        (
+            "",
+            "error: workers[0].transports[1].endpoint: cannot listen on 127.0.0.1:",
+        ),
+        (
+            "store: {type: cfxdb, path: db}, ",
+            "error: workers[0].realms[0].store: cannot use the store of realm \"realm1\"",
+        ),
+    ] {
+        let text = format!(
+            "{{version: 2, workers: [{{type: router, realms: [{{name: realm1, {store}roles: [{{name: anonymous}}]}}], \
+             transports: [{{type: rawsocket, endpoint: {{type: unix, path: x}}}}, \
+             {{type: rawsocket, endpoint: {{type: tcp, interface: 127.0.0.1, port: {port}}}}}]}}]}}"
+        );
+        std::fs::write(&file, text).unwrap();
+        let (status, _, log) = run(&["start", "--config", name]);
+        assert_eq!(status, 1, "{log}");
+        assert!(log.lines().any(|line| line.starts_with(expected)), "{log}");
     }
 }
 

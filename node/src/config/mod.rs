@@ -20,6 +20,7 @@ use self::check::Surroundings;
 use self::diagnostic::Diagnostic;
 pub use self::diagnostic::{Report, Severity};
 pub use self::model::*;
+use crate::cpus;
 
 /// The configuration that runs where none is given.
 pub const DEFAULT: &str = include_str!("../../assets/default-config.json");
@@ -55,6 +56,7 @@ pub fn load(path: &Path) -> Result<(Config, Report), LoadError> {
     let surroundings = Surroundings {
         directory,
         variable: &variable,
+        usable_cpus: &cpus::usable,
     };
     parse(&path.display().to_string(), &text, yaml, &surroundings).map_err(LoadError::Invalid)
 }
@@ -67,6 +69,7 @@ pub fn load_default() -> Result<Config, LoadError> {
     let surroundings = Surroundings {
         directory: Path::new(""),
         variable: &|_| None,
+        usable_cpus: &cpus::usable,
     };
     parse(DEFAULT_NAME, DEFAULT, false, &surroundings)
         .map(|(config, _)| config)

@@ -134,6 +134,8 @@ pub struct Realm {
 /// Where a realm's histories are stored, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Storage {
+    /// Where the configuration says so, such as `workers[0].realms[1].store`.
+    pub key_path: String,
     /// A directory that no other realm uses. It need not exist.
     pub path: PathBuf,
     /// Whether what is there is served, and nothing added.
@@ -191,6 +193,8 @@ pub struct Permission {
 /// One listening transport: an endpoint and what is spoken there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listener {
+    /// Where the configuration says so, such as `workers[0].transports[1]`.
+    pub key_path: String,
     /// Its id.
     pub id: String,
     /// Where it listens.

@@ -21,6 +21,7 @@ fn listener(routes: Vec<Route>) -> Listener {
             backlog: 1,
         },
         max_connections: 1,
+        key_path: "workers[0].transports[0]".to_owned(),
         rawsocket: None,
         http: Some(Http {
             routes,

@@ -42,6 +42,11 @@ const NUMBER_END: u64 = 1 << 63;
 
 type Records<'n> = TableDefinition<'n, u64, &'static [u8]>;
 
+/// The file of a store in `directory`.
+pub(super) fn path_in(directory: &Path) -> PathBuf {
+    directory.join(NAME)
+}
+
 /// Where a store is and what is in it.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -130,7 +135,7 @@ impl Place {
     pub(super) fn new(storage: &Storage, histories: &[History]) -> Self {
         let table = |history: &History| format!("history {} {}", history.match_policy.name(), history.uri);
         Self {
-            file: storage.path.join(NAME),
+            file: path_in(&storage.path),
             sync: storage.sync,
             tables: histories.iter().map(table).collect(),
         }

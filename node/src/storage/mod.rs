@@ -12,6 +12,7 @@ mod writer;
 mod tests;
 
 use std::mem;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crosspoint_core::effect::{HistoryChange, StoredEvent};
@@ -23,6 +24,11 @@ use self::file::Place;
 use self::writer::Writer;
 use crate::config::{Realm, Router};
 use crate::start::Failure;
+
+/// The file of a store in `directory`.
+pub(crate) fn file_in(directory: &Path) -> PathBuf {
+    file::path_in(directory)
+}
 
 /// The stores of a router, by realm.
 #[derive(Debug)]
@@ -95,7 +101,7 @@ fn open(id: RealmId, realm: &Realm) -> Result<Option<Store>, Failure> {
     };
     let place = Place::new(storage, &realm.histories);
     let name = &realm.name;
-    let failed = |error: file::Unusable| Failure(error.at(name, &place));
+    let failed = |error: file::Unusable| Failure(format!("{}: {}", storage.key_path, error.at(name, &place)));
     let (past, file) = if storage.readonly {
         (place.read_only(id).map_err(failed)?, None)
     } else {

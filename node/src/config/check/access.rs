@@ -10,6 +10,18 @@ use crate::config::model::Access;
 /// The role that sessions get on a transport that has no `auth`.
 const DEFAULT_ROLE: &str = "anonymous";
 
+/// Methods of Crossbar.io that are not built yet.
+const LATER: [&str; 8] = [
+    "ticket",
+    "wampcra",
+    "scram",
+    "cryptosign",
+    "tls",
+    "cookie",
+    "anonymous-proxy",
+    "cryptosign-proxy",
+];
+
 /// The `auth` of a transport or service. Without it, anonymous sessions join with the role `anonymous`.
 pub(super) fn access(transport: &mut Section<'_>, scope: &Scope<'_>) -> Access {
     let default = Access {
@@ -28,20 +40,23 @@ pub(super) fn access(transport: &mut Section<'_>, scope: &Scope<'_>) -> Access {
     let Some(mut auth) = field.section("authentication methods") else {
         return default;
     };
-    auth.not_yet(&[
-        "ticket",
-        "wampcra",
-        "scram",
-        "cryptosign",
-        "tls",
-        "cookie",
-        "anonymous-proxy",
-        "cryptosign-proxy",
-    ]);
-    let anonymous = auth.need(
-        "anonymous",
-        "{\"type\": \"static\", \"role\": …}, the only method so far",
-    );
+    let mut is_closed = false;
+    for method in LATER {
+        is_closed |= auth.not_yet_but(
+            method,
+            "without it everybody who reaches this transport may join, so listen where only those do who may (such as \
+             \"interface\": \"127.0.0.1\")",
+        );
+    }
+    // To those who wanted passwords it would be wrong to recommend that everybody may join.
+    let anonymous = if is_closed {
+        auth.get("anonymous")
+    } else {
+        auth.need(
+            "anonymous",
+            "{\"type\": \"static\", \"role\": …}, by which everybody may join, the only method so far",
+        )
+    };
     auth.finish();
     anonymous
         .and_then(|field| anonymous_access(&field, scope))

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use crosspoint_core::config::CallQueue;
-use crosspoint_core::options::MatchPolicy;
-use crosspoint_core::uri::{UriCheck, is_valid};
 
 use super::count;
 use super::section::{Field, Section};
+use super::store::pattern;
 
 /// The time that calls have; 0 means for ever.
 pub(super) fn timeout(field: &Field<'_>) -> Option<Option<Duration>> {
@@ -20,27 +19,33 @@ pub(super) fn queues(store: &mut Section<'_>) -> Vec<CallQueue> {
     let Some(field) = store.get("call-queue") else {
         return Vec::new();
     };
-    let items = field.items("procedures and patterns");
-    let sections = items.iter().filter_map(|item| item.section("a queue of calls"));
-    sections.map(queue).collect()
+    let mut queues: Vec<CallQueue> = Vec::new();
+    for item in field.items("procedures and patterns") {
+        let Some(queue) = item.section("a queue of calls").map(queue) else {
+            continue;
+        };
+        // The first that fits counts.
+        let before = queues
+            .iter()
+            .find(|earlier| earlier.covers(queue.policy, &queue.uri));
+        if let Some(earlier) = before {
+            item.error(format!(
+                "found a queue for what an earlier entry, {:?} with \"match\": {:?}, is for already; expected it before \
+                 that one, or not at all",
+                earlier.uri,
+                earlier.policy.name()
+            ));
+        }
+        queues.push(queue);
+    }
+    queues
 }
 
 fn queue(mut section: Section<'_>) -> CallQueue {
-    let uri = section.need("uri", "a procedure or pattern, such as \"com.example.\"");
-    let policy = section.or("match", MatchPolicy::Exact, |field| {
-        let policies = [MatchPolicy::Exact, MatchPolicy::Prefix, MatchPolicy::Wildcard];
-        field.choice(&policies.map(|policy| (policy.name(), policy)), &[])
-    });
-    let uri = uri.and_then(|field| {
-        let text = field.text("a procedure or pattern, as text")?;
-        if !is_valid(UriCheck::Loose, policy, text) {
-            field.wrong("a URI that is valid for its \"match\"");
-        }
-        Some(text.to_owned())
-    });
+    let (uri, policy) = pattern(&mut section, "procedure", "clients cannot register there");
     let queue = CallQueue {
         policy,
-        uri: uri.unwrap_or_default(),
+        uri,
         limit: section.or("limit", 1000, |field| {
             count(field, "a number of calls", 1, 10_000_000)
         }),

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::files::check_socket;
 use super::section::{Field, Section};
 use super::{Surroundings, count};
 use crate::config::model::Endpoint;
@@ -28,8 +29,13 @@ pub(super) fn endpoint(field: &Field<'_>, surroundings: &Surroundings<'_>) -> Op
 }
 
 fn tcp(mut section: Section<'_>, surroundings: &Surroundings<'_>) -> Option<Endpoint> {
-    section.not_yet(&["portrange", "tls", "user_timeout"]);
-    let ranged = section.get("portrange").is_some();
+    section.not_yet(&["user_timeout"]);
+    section.not_yet_but(
+        "tls",
+        "expected no such key, a proxy that speaks TLS in front of this port, and \"interface\": \"127.0.0.1\", since \
+         without TLS passwords and messages can be read on their way",
+    );
+    let ranged = section.not_yet_but("portrange", "expected \"port\"");
     let port = if ranged {
         section.get("port")
     } else {
@@ -126,6 +132,8 @@ fn unix(mut section: Section<'_>, surroundings: &Surroundings<'_>) -> Option<End
         let path = surroundings.directory.join(expand(&field, text, surroundings)?);
         if text.is_empty() || path.as_os_str().len() > LONGEST_PATH {
             field.wrong(&format!("a path of 1 to {LONGEST_PATH} bytes"));
+        } else {
+            check_socket(&field, &path);
         }
         Some(path)
     });

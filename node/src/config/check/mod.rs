@@ -7,6 +7,7 @@ mod access;
 mod calls;
 mod compression;
 mod endpoint;
+mod files;
 mod longpoll;
 mod realm;
 mod section;
@@ -35,6 +36,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) directory: &'a Path,
     /// Looks an environment variable up.
     pub(super) variable: &'a dyn Fn(&str) -> Option<String>,
+    /// Those of some CPUs that there are for this process.
+    pub(super) usable_cpus: &'a dyn Fn(&[usize]) -> Vec<usize>,
 }
 
 /// What the checks of transports need to know of the rest.
@@ -181,7 +184,9 @@ fn no_router() -> Router {
 
 fn router(mut worker: Section<'_>, surroundings: &Surroundings<'_>) -> Router {
     let id = worker.or("id", "worker001".to_owned(), identifier);
-    let options = worker.or("options", WorkerOptions::default(), worker_options);
+    let options = worker.or("options", WorkerOptions::default(), |field| {
+        worker_options(field, surroundings)
+    });
     let limits = worker.or("limits", Limits::default(), limits);
     let realms = match worker.need("realms", "a list with at least one realm") {
         Some(field) => realm::realms(&field, surroundings),
@@ -226,19 +231,14 @@ impl Default for WorkerOptions {
     }
 }
 
-fn worker_options(field: &Field<'_>) -> Option<WorkerOptions> {
+fn worker_options(field: &Field<'_>, surroundings: &Surroundings<'_>) -> Option<WorkerOptions> {
     let mut options = field.section("the worker's options")?;
     options.or("title", (), |field| field.text("a title, as text").map(drop));
     let shards = options.or("shards", Shards::PerCpu, |field| {
         let count = field.integer("a number of shards", 1..=MOST_SHARDS)?;
         NonZeroUsize::new(usize::try_from(count).ok()?).map(Shards::Exactly)
     });
-    let cpus = options.or("cpu_affinity", Vec::new(), |field| {
-        let cpus = field.some_items("CPU numbers");
-        cpus.iter()
-            .map(|cpu| count(cpu, "a CPU number", 0, 1023))
-            .collect()
-    });
+    let cpus = options.or("cpu_affinity", Vec::new(), |field| cpus(field, surroundings));
     let spin = options.or("spin_us", SPIN, |field| {
         field
             .integer("microseconds", 0..=10_000)
@@ -254,6 +254,25 @@ fn worker_options(field: &Field<'_>) -> Option<WorkerOptions> {
     options.not_yet(&["expose_controller", "expose_shared", "disabled"]);
     options.finish();
     Some(WorkerOptions { shards, cpus, spin })
+}
+
+/// `cpu_affinity`.
+fn cpus(field: &Field<'_>, surroundings: &Surroundings<'_>) -> Option<Vec<usize>> {
+    let items = field.some_items("CPU numbers");
+    let cpus = items.iter().map(|cpu| count(cpu, "a CPU number", 0, 1023));
+    let cpus: Vec<usize> = cpus.collect::<Option<_>>()?;
+    let used = (surroundings.usable_cpus)(&cpus);
+    let missing: Vec<usize> = cpus.iter().copied().filter(|cpu| !used.contains(cpu)).collect();
+    if used.is_empty() && !cpus.is_empty() {
+        field.error(format!(
+            "found the CPUs {missing:?}, none of which is there for this process; expected at least one that is"
+        ));
+    } else if !missing.is_empty() {
+        field.warn(format!(
+            "the CPUs {missing:?} do not exist or are not for this process, which will run on {used:?} only"
+        ));
+    }
+    Some(cpus)
 }
 
 fn limits(field: &Field<'_>) -> Option<Limits> {

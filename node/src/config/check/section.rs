@@ -70,6 +70,11 @@ impl<'a> Field<'a> {
         ));
     }
 
+    /// The key path, such as `workers[0].realms[1].name`.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(super) fn is_null(&self) -> bool {
         self.node.value == Value::Null
     }
@@ -144,6 +149,19 @@ impl<'a> Field<'a> {
         self.items(of)
     }
 
+    /// The value of `key` if this is an object that has it, without a complaint if not.
+    pub(super) fn peek(&self, key: &str) -> Option<Self> {
+        match &self.node.value {
+            Value::Map(entries) => Section {
+                field: self.clone(),
+                entries,
+                known: Vec::new(),
+            }
+            .peek(key),
+            _ => None,
+        }
+    }
+
     /// The keys of an object; `what` names it.
     pub(super) fn section(&self, what: &str) -> Option<Section<'a>> {
         let Value::Map(entries) = &self.node.value else {
@@ -203,10 +221,18 @@ impl<'a> Section<'a> {
     /// Keys of Crossbar.io that are not built yet. A value that asks for nothing (`false`, `[]`) is taken.
     pub(super) fn not_yet(&mut self, keys: &[&'static str]) {
         for key in keys {
-            if let Some(field) = self.get(key).filter(|field| !field.node.asks_for_nothing()) {
-                field.error(format!("{key:?} is not supported yet; remove this key"));
-            }
+            self.not_yet_but(key, "remove this key");
         }
+    }
+
+    /// As [`not_yet`](Self::not_yet), where merely to remove the key could do harm: `instead` says what to do. Whether the
+    /// key asks for something.
+    pub(super) fn not_yet_but(&mut self, key: &'static str, instead: &str) -> bool {
+        let field = self.get(key).filter(|field| !field.node.asks_for_nothing());
+        if let Some(field) = &field {
+            field.error(format!("{key:?} is not supported yet; {instead}"));
+        }
+        field.is_some()
     }
 
     /// A switch of Crossbar.io that Crosspoint has in one position only.

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use crosspoint_core::config::{CallQueue, History};
 use crosspoint_core::options::MatchPolicy;
+use crosspoint_core::uri::{UriCheck, is_reserved, is_valid};
 
 use super::endpoint::expand;
+use super::files::{check_readonly_store, check_store};
 use super::section::{Field, Section};
 use super::{Surroundings, calls, count};
 use crate::config::model::{Realm, Storage};
+use crate::storage;
 
 /// Most events of one history.
 const EVENTS_MAX: u64 = 10_000_000;
@@ -114,9 +117,11 @@ fn disk(
     let maxsize = section.or("maxsize", 128 << 20, |field| {
         count(field, "bytes", 128 << 10, 128 << 30)
     });
+    let readonly = section.get("readonly");
     let storage = Storage {
+        key_path: section.field.path().to_owned(),
+        readonly: readonly.as_ref().and_then(Field::boolean).unwrap_or(false),
         path: path.unwrap_or_default(),
-        readonly: section.or("readonly", false, Field::boolean),
         sync: section.or("sync", true, Field::boolean),
         max_buffer: section.or("max-buffer", 10_000, |field| {
             count(field, "a number of events", 1, 1_000_000)
@@ -127,6 +132,15 @@ fn disk(
                 .map(Duration::from_millis)
         }),
     };
+    match (section.peek("path"), readonly) {
+        // What is wrong is the path.
+        _ if storage.path.as_os_str().is_empty() => {}
+        (_, Some(field)) if storage.readonly => {
+            check_readonly_store(&field, &storage::file_in(&storage.path))
+        }
+        (Some(field), _) => check_store(&field, &storage::file_in(&storage.path)),
+        (None, _) => {}
+    }
     Some((storage, maxsize))
 }
 
@@ -177,23 +191,38 @@ fn histories(field: &Field<'_>, limit: usize, maxsize: Option<usize>) -> Vec<His
     histories
 }
 
-fn history(mut section: Section<'_>, limit: usize, bytes: usize) -> History {
-    let uri = section.need("uri", "a topic or pattern, such as \"com.example.\"");
-    let match_policy = section.or("match", MatchPolicy::Exact, |field| {
+/// `uri` and `match` of what is for topics or procedures, as `what` says. `reserved` tells why there is nothing for those
+/// of the router itself.
+pub(super) fn pattern(section: &mut Section<'_>, what: &str, reserved: &str) -> (String, MatchPolicy) {
+    let uri = section.need("uri", &format!("a {what} or pattern, such as \"com.example.\""));
+    let policy = section.or("match", MatchPolicy::Exact, |field| {
         let policies = [MatchPolicy::Exact, MatchPolicy::Prefix, MatchPolicy::Wildcard];
         field.choice(&policies.map(|policy| (policy.name(), policy)), &[])
     });
     let uri = uri.and_then(|field| {
-        let text = field.text("a topic or pattern, as text")?;
-        let is_valid =
-            crosspoint_core::uri::is_valid(crosspoint_core::uri::UriCheck::Loose, match_policy, text);
-        if !is_valid {
+        let text = field.text(&format!("a {what} or pattern, as text"))?;
+        // As a prefix, "wamp" is the beginning of others too.
+        let is_open = policy == MatchPolicy::Prefix && !text.contains('.');
+        if !is_valid(UriCheck::Loose, policy, text) {
             field.wrong("a URI that is valid for its \"match\"");
+        } else if is_reserved(text) && !is_open {
+            field.wrong(&format!(
+                "a URI that does not begin with \"wamp.\", since {reserved}"
+            ));
         }
         Some(text.to_owned())
     });
+    (uri.unwrap_or_default(), policy)
+}
+
+fn history(mut section: Section<'_>, limit: usize, bytes: usize) -> History {
+    let (uri, match_policy) = pattern(
+        &mut section,
+        "topic",
+        "events of the router's own topics are not kept",
+    );
     let history = History {
-        uri: uri.unwrap_or_default(),
+        uri,
         match_policy,
         events: section.or("limit", limit, |field| {
             count(field, "a number of events", 1, EVENTS_MAX)

@@ -108,6 +108,7 @@ fn listener_of(
     index: usize,
     scope: &Scope<'_>,
 ) -> Option<Listener> {
+    let key_path = section.field.path().to_owned();
     let kind = section
         .need("type", "\"websocket\", \"rawsocket\", \"universal\" or \"web\"")?
         .choice(kinds, later)?;
@@ -123,6 +124,7 @@ fn listener_of(
         Kind::Testee => everywhere(Service::Testee(websocket::testee(section, scope))),
     };
     Some(Listener {
+        key_path,
         id,
         endpoint: endpoint?,
         max_connections,

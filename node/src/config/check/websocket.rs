@@ -31,17 +31,25 @@ pub(super) fn testee(section: Section<'_>, scope: &Scope<'_>) -> WebSocket {
         realm: None,
         authid: None,
     };
-    let options = section.peek("options");
-    let testee = common(section, Vec::new(), nobody, scope);
-    if let Some(options) = options {
-        if testee.batched {
-            options.error("a testee does not know messages, which \"batched\" is about; remove that key");
-        }
-        if testee.auto_ping.is_some() {
-            options.error("a testee sends no pings; remove \"auto_ping_interval\"");
+    if let Some(options) = section.peek("options") {
+        refuse_what_testees_have_not(&options);
+    }
+    common(section, Vec::new(), nobody, scope)
+}
+
+fn refuse_what_testees_have_not(options: &Field<'_>) {
+    for (key, why) in [
+        ("batched", "a testee does not know messages"),
+        ("ubjson_dialect", "a testee does not know serializers"),
+        ("enable_webstatus", "a testee has no page to show"),
+        ("auto_ping_interval", "a testee sends no pings"),
+    ] {
+        let found = options.peek(key);
+        if let Some(field) = found.filter(|field| !field.node.asks_for_nothing() && field.node.to_json() != 0)
+        {
+            field.error(format!("{why}, which {key:?} is about; remove this key"));
         }
     }
-    testee
 }
 
 fn common(
@@ -163,6 +171,7 @@ fn fixed(section: &mut Section<'_>) {
 }
 
 fn auto_ping(section: &mut Section<'_>) -> Option<AutoPing> {
+    warn_of_idle_ping_options(section);
     let interval = time(section, "auto_ping_interval");
     let timeout = time(section, "auto_ping_timeout");
     let size = section.or("auto_ping_size", 12, |field| count(field, "bytes", 12, 125));
@@ -173,6 +182,24 @@ fn auto_ping(section: &mut Section<'_>) -> Option<AutoPing> {
         size,
         restart_on_any_traffic,
     })
+}
+
+/// Says that what pings are like means nothing where there are none, unless somebody has turned them off.
+fn warn_of_idle_ping_options(section: &Section<'_>) {
+    if section.peek("auto_ping_interval").is_some() {
+        return;
+    }
+    for key in [
+        "auto_ping_timeout",
+        "auto_ping_size",
+        "auto_ping_restart_on_any_traffic",
+    ] {
+        if let Some(field) = section.peek(key).filter(|field| field.node.to_json() != 0) {
+            field.warn(format!(
+                "{key:?} is without effect, since no pings are sent; set \"auto_ping_interval\" beside it"
+            ));
+        }
+    }
 }
 
 /// A time in milliseconds; 0 and no key mean the same.

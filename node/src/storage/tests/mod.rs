@@ -231,6 +231,7 @@ fn history(match_policy: MatchPolicy, uri: &str) -> History {
 
 fn storage(path: &Path) -> Storage {
     Storage {
+        key_path: "workers[0].realms[0].store".to_owned(),
         path: path.join("deep/down"),
         readonly: false,
         sync: true,
