@@ -23,9 +23,10 @@ let session = null;
 
 // --- Connecting ---------------------------------------------------------------------------------------------------
 
-// ?path=/other and ?realm=other reach other routers' configurations; the host is always this page's.
+// ?path=/other and ?realm=other reach other routers' configurations; the host is always this page's. The router has written
+// into the page where "ws" is that stands beside it.
 const query = new URLSearchParams(location.search);
-const url = new URL(query.get("path") ?? "ws", location.href);
+const url = new URL(query.get("path") ?? document.documentElement.dataset.websocket, location.href);
 url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
 const connection = new Connection(url.href, query.get("realm") ?? "realm1");
 

@@ -41,12 +41,15 @@ pub(super) fn app(http: &Http, surroundings: &Surroundings) -> Router {
 
 fn service(route: &Route, surroundings: &Surroundings) -> Router {
     match &route.service {
-        Service::Demo => Router::new()
-            .fallback(async |request: Request| match readable(&request) {
-                true => page::demo(request.uri().path()),
-                false => page::method_not_allowed(),
-            })
-            .layer(from_fn(with_slash)),
+        Service::Demo => {
+            let mount = Arc::<str>::from(route.path.as_str());
+            Router::new()
+                .fallback(async move |request: Request| match readable(&request) {
+                    true => page::demo(&mount, request.uri().path()),
+                    false => page::method_not_allowed(),
+                })
+                .layer(from_fn(with_slash))
+        }
         Service::Json(value) => {
             let value = value.clone();
             Router::new().fallback(async move |request: Request| json(&request, &value))

@@ -39,8 +39,8 @@ static DEMO: [DemoFile; 4] = [
     },
 ];
 
-/// The file of the demo with this path, which begins with a slash.
-pub(super) fn demo(path: &str) -> Response {
+/// The file of the demo with this path, which begins with a slash, where the demo is at the path `mount`.
+pub(super) fn demo(mount: &str, path: &str) -> Response {
     let name = path.trim_start_matches('/');
     let Some(file) = DEMO.iter().find(|file| file.name == name) else {
         return not_found();
@@ -51,6 +51,13 @@ pub(super) fn demo(path: &str) -> Response {
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
+    // The page of a demo at /demo is /demo/, and the WebSocket beside it /ws.
+    if name.is_empty() && mount != "/" {
+        let body = file
+            .body
+            .replace("data-websocket=\"ws\"", "data-websocket=\"../ws\"");
+        return (headers, body).into_response();
+    }
     (headers, file.body).into_response()
 }
 

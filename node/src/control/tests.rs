@@ -358,6 +358,19 @@ async fn the_longest_path_decides_and_the_rest_is_not_found() {
 }
 
 #[tokio::test]
+async fn the_demo_connects_to_the_websocket_beside_it() {
+    for (mount, page, websocket) in [
+        ("/", "/", "ws"),
+        ("/demo", "/demo/", "../ws"),
+        ("/a/b", "/a/b/", "../ws"),
+    ] {
+        let answer = ask(vec![route(mount, Service::Demo)], "GET", page, "").await;
+        let expected = format!("data-websocket=\"{websocket}\"");
+        assert!(answer.contains(&expected), "{mount}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn the_address_of_a_websocket_explains_itself() {
     let config = crate::config::load_default().unwrap();
     let http = config.router.listeners[0].http.clone().unwrap();

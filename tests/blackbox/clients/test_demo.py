@@ -14,9 +14,11 @@ STEPS = ["presence", "chat", "counter", "call", "wire", "newcomer", "screenshot"
 
 
 def default_configuration(ports: list[int]) -> dict:
-    """What `crosspoint start` runs without a configuration file, on another port."""
+    """What `crosspoint start` runs without a configuration file, on another port, and with a second demo below it."""
     default = json.loads((ROOT / "node" / "assets" / "default-config.json").read_text())
-    default["workers"][0]["transports"][0]["endpoint"]["port"] = ports[0]
+    transport = default["workers"][0]["transports"][0]
+    transport["endpoint"]["port"] = ports[0]
+    transport["web"]["paths"]["demo"] = {"type": "demo"}
     return default
 
 
@@ -28,9 +30,10 @@ def demo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Router]:
     router.stop()
 
 
-def test_demo_page(demo: Router) -> None:
+@pytest.mark.parametrize("path", ["", "demo/"], ids=["root", "below"])
+def test_demo_page(demo: Router, path: str) -> None:
     """Two windows see each other, chat, count and call each other; nothing is logged as an error."""
     OUT.mkdir(exist_ok=True)
-    command = ["node", str(JS / "demo-page.js"), f"http://127.0.0.1:{demo.ports[0]}/", str(OUT)]
+    command = ["node", str(JS / "demo-page.js"), f"http://127.0.0.1:{demo.ports[0]}/{path}", str(OUT)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120)
     check(run.stdout, STEPS, run.stderr)
