@@ -111,9 +111,16 @@ chromium:
 bench: tools ## Measure the parts (criterion)
 	@cargo bench --locked --package crosspoint-bench $(if $(ARGS),-- $(ARGS))
 
-.PHONY: compare
-compare: release ## Measure the router beside Crossbar.io, NATS, Redis and mosquitto (ARGS="--quick", --help)
+.PHONY: loadtest
+loadtest: harness ## Put load on a router that runs (ARGS="fanout -n 100", ARGS="fanout --help"); without ARGS, say how
+	@"$(CARGO_TARGET_DIR)/release/crosspoint-loadtest" $(or $(ARGS),--help)
+
+.PHONY: harness
+harness: tools
 	@cargo build --release --locked --package crosspoint-loadtest
+
+.PHONY: compare
+compare: release harness ## Measure the router beside Crossbar.io, NATS, Redis and mosquitto (ARGS="--quick", --help)
 	@$(PYTHON) bench/compare/compare.py $(ARGS)
 
 .PHONY: budget

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod examples;
 mod options;
 
 use std::path::PathBuf;
@@ -17,37 +18,9 @@ pub(crate) use self::options::{
 use crate::net::Trust;
 use crate::target::Target;
 
-const EXAMPLES: &str = "\
-Examples:
-  Fan-out to 100 subscribers, 16 publications in flight, as fast as the router can:
-    crosspoint-loadtest fanout --url ws://127.0.0.1:8080/ws --pid $(pidof crosspoint) -n 100 --in-flight 16
-  The same at a fixed rate, for latencies (open loop: late is late, whoever is to blame):
-    crosspoint-loadtest fanout --url ws://127.0.0.1:8080/ws -n 100 --rate 50 --duration 20s
-  Half the subscribers JSON, half MessagePack, over RawSocket:
-    crosspoint-loadtest fanout --url rs://127.0.0.1:8080 --serializer json,msgpack
-  10 callers with 4 calls each at a time, 10 callees of one shared procedure:
-    crosspoint-loadtest rpc --url ws://127.0.0.1:8080/ws --callers 10 --calls 4 --callees 10 --procedures shared
-  10,000 sessions as fast as possible, then their memory after 10 s of silence:
-    crosspoint-loadtest connect --url ws://127.0.0.1:8080/ws --sessions 10000 --idle 10s --pid $(pidof crosspoint)
-  5 of 100 subscribers stop reading for 10 s; what do the others notice?
-    crosspoint-loadtest slow --url ws://127.0.0.1:8080/ws -n 95 --slow 5 --for 10s --rate 200 --size 1024
-  A loud fan-out beside quiet calls, in turns; the report as a page with plots:
-    crosspoint-loadtest noisy --url ws://127.0.0.1:8080/ws --pid $(pidof crosspoint) --html noisy.html
-  Two runs side by side:
-    crosspoint-loadtest compare before.json after.json --html both.html
-
-How to read the figures:
-  Closed loop (no --rate): the next message is sent when an earlier one has fully arrived. It shows the highest
-  rate; its latencies grow with --in-flight and say little. Open loop (--rate): messages are sent at fixed times
-  and latency counts from the intended time, so it says what users see at that rate.
-  'harness' is this program: near 100 % of a core, rates are its own limit, not the router's.
-  Every payload carries its sender, number and time; each receiver checks that all arrive, once, in order.
-
-Exit status: 0 nothing was lost; 1 something was lost, repeated, reordered or changed; 2 the run failed.";
-
 /// Puts load on a WAMP router and measures what it does: any router, by its URL.
 #[derive(Debug, Parser)]
-#[command(name = "crosspoint-loadtest", version, after_help = EXAMPLES)]
+#[command(name = "crosspoint-loadtest", version, after_help = examples::ALL)]
 #[command(arg_required_else_help = true, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -66,6 +39,7 @@ pub(crate) enum Command {
     #[command(flatten)]
     Run(Box<Scenario>),
     /// Print the ratios of two reports that --json wrote
+    #[command(after_help = examples::COMPARE)]
     Compare(Compare),
 }
 
@@ -95,25 +69,33 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Scenario {
     /// Publishers to many subscribers of one topic: deliveries per second, latency
+    #[command(after_help = examples::FANOUT)]
     Fanout(Fanout),
     /// Publishers to many topics, subscribers of topics, prefixes and wildcard patterns
+    #[command(after_help = examples::TOPICS)]
     Topics(Topics),
     /// Calls from many callers to many callees: calls per second, round-trip times
+    #[command(after_help = examples::RPC)]
     Rpc(Rpc),
     /// Open many sessions: sessions per second; then memory per idle session
     ///
     /// For the memory, restart the router first: one that has had as many sessions before uses the memory of these
     /// again, and hardly grows.
+    #[command(after_help = examples::CONNECT)]
     Connect(Connect),
     /// Many subscribed sessions in silence: memory and CPU time per session, over --duration
     ///
     /// For the memory, restart the router first.
+    #[command(after_help = examples::IDLE)]
     Idle(Idle),
     /// A fan-out in which some subscribers stop reading: what the others notice
+    #[command(after_help = examples::SLOW)]
     Slow(Slow),
     /// Quiet calls and a quiet fan-out, without and with a loud fan-out: what the quiet ones notice
+    #[command(after_help = examples::NOISY)]
     Noisy(Noisy),
     /// Quiet calls and a quiet fan-out, without and with sessions that come and go
+    #[command(after_help = examples::CHURN)]
     Churn(Churn),
 }
 
@@ -308,13 +290,88 @@ fn rate(text: &str) -> anyhow::Result<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::CommandFactory;
+    use clap::error::ErrorKind;
 
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// What follows the name of the program, wherever `--help` or the documentation runs it.
+    fn examples(text: &str) -> Vec<Vec<String>> {
+        let lines = text
+            .lines()
+            .map(|line| line.trim_start_matches(['$', ' ', '|', '`']));
+        let commands = lines.filter_map(|line| {
+            line.strip_prefix("crosspoint-loadtest ")
+                .or_else(|| line.strip_prefix("make loadtest ARGS=\"")?.split('"').next())
+        });
+        let words = commands.map(|command| command.replace("$(pidof crosspoint)", "1 2"));
+        words
+            .map(|words| words.split_whitespace().map(str::to_owned).collect())
+            .collect()
+    }
+
+    /// Whether a command does something with the router that `make run` starts, or with reports.
+    fn check_example(example: &[String]) {
+        let args = std::iter::once("loadtest").chain(example.iter().map(String::as_str));
+        match Cli::try_parse_from(args) {
+            Ok(cli) => {
+                if let Some(Command::Run(scenario)) = cli.into_command() {
+                    let common = scenario.common();
+                    let target = common.target().unwrap();
+                    assert_eq!((&*target.host, target.port), ("127.0.0.1", 8080), "{example:?}");
+                    let path = if common.url.starts_with("ws") { "/ws" } else { "/" };
+                    assert_eq!((&*target.path, &*common.realm), (path, "realm1"), "{example:?}");
+                }
+            }
+            Err(error) => assert_eq!(error.kind(), ErrorKind::DisplayHelp, "{example:?}: {error}"),
+        }
+    }
+
+    #[test]
+    fn the_examples_of_every_help_can_be_run() {
+        let at_end = |command: &mut clap::Command| {
+            let help = command.render_long_help().to_string();
+            examples(help.split_once("\nExample").unwrap().1)
+        };
+        let mut cli = Cli::command();
+        for command in cli.get_subcommands_mut() {
+            let examples = at_end(command);
+            let own = |example: &Vec<String>| example[0] == command.get_name();
+            assert!(examples.iter().any(own), "{}", command.get_name());
+            examples.iter().for_each(|example| check_example(example));
+        }
+        let examples = at_end(&mut cli);
+        assert_eq!(examples.len(), 1);
+        check_example(&examples[0]);
+    }
+
+    #[test]
+    fn the_examples_of_the_documentation_can_be_run() {
+        for file in ["README.md", "loadtest/README.md", "docs/performance.md"] {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+            let examples = examples(&std::fs::read_to_string(root.join(file)).unwrap());
+            assert!(!examples.is_empty(), "{file}");
+            examples.iter().for_each(|example| check_example(example));
+        }
+    }
+
+    #[test]
+    fn all_serializers_are_named() {
+        let mut cli = Cli::command();
+        let fanout = cli.find_subcommand_mut("fanout").unwrap();
+        let help = fanout.render_long_help().to_string();
+        let help = help.split("--serializer").nth(1).unwrap().split("--realm").next();
+        for serializer in Serializer::value_variants() {
+            let name = serializer.to_possible_value().unwrap();
+            assert!(help.unwrap().contains(name.get_name()), "{help:?}");
+        }
     }
 
     #[test]

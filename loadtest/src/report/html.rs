@@ -330,6 +330,8 @@ pub(super) fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::latency::Latencies;
     use crate::report::Timeline;
@@ -402,6 +404,36 @@ mod tests {
             assert!(page.contains(&format!("<h3>{drawn}")), "{drawn}");
         }
         assert!(!page.contains("Memory of the router"), "there was no --pid");
+    }
+
+    #[test]
+    fn no_two_lines_of_a_chart_look_alike() {
+        let phases = |mut report: Report| {
+            for name in ["stopped", "resumed"] {
+                let timeline = report.phases[0].timeline.clone();
+                report.phases.push(Phase {
+                    name: name.to_owned(),
+                    timeline: Timeline {
+                        router_cpu_seconds: vec![0.1, 0.1],
+                        ..timeline
+                    },
+                    ..Phase::default()
+                });
+            }
+            report.phases[0].timeline.router_cpu_seconds = vec![0.1, 0.1];
+            report
+        };
+        let (a, b) = (phases(report()), phases(report()));
+        let legend = cpu_chart(&[("A ", &a), ("B ", &b)]).legend();
+        let looks = legend.split("class=\"line ").skip(1);
+        let looks: BTreeSet<_> = looks.filter_map(|entry| entry.split('"').next()).collect();
+        assert_eq!(looks.len(), 12, "{legend}");
+        for look in looks.iter().flat_map(|look| look.split(' ')) {
+            assert!(
+                include_str!("page.css").contains(&format!(".{look} {{")),
+                "{look}"
+            );
+        }
     }
 
     #[test]

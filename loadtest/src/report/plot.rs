@@ -30,7 +30,7 @@ pub(super) enum Scale {
 /// One line, drawn through its points.
 pub(super) struct Line {
     pub(super) name: String,
-    /// Which of the page's colours, counted around.
+    /// Which of the page's colours, counted around; those of the second time around are dotted, too.
     pub(super) colour: usize,
     pub(super) dashed: bool,
     pub(super) points: Vec<(f64, f64)>,
@@ -201,7 +201,13 @@ impl Chart {
 
 impl Line {
     fn class(&self) -> String {
-        let dash = if self.dashed { " dashed" } else { "" };
+        let again = self.colour / COLOURS % 2 == 1;
+        let dash = match (self.dashed, again) {
+            (false, false) => "",
+            (true, false) => " dashed",
+            (false, true) => " dotted",
+            (true, true) => " dash-dotted",
+        };
         format!("line c{}{dash}", self.colour % COLOURS)
     }
 
@@ -286,7 +292,7 @@ mod tests {
             }],
         };
         assert!(
-            chart.svg().contains("<circle class=\"line c3 dashed\""),
+            chart.svg().contains("<circle class=\"line c3 dash-dotted\""),
             "{}",
             chart.svg()
         );
