@@ -172,10 +172,18 @@ impl Broker {
         self.directory.by_id(id)
     }
 
-    /// The patterns with subscribers on any shard that match a topic.
+    /// The patterns that match a topic, each once: those with subscribers on any shard, and those with a history.
     pub(crate) fn each_pattern<'a>(&'a self, topic: &str, mut visitor: impl FnMut(MatchPolicy, &'a str)) {
         self.pattern_interest
             .matches(topic, |policy, pattern, _| visitor(policy, pattern));
+        let Some(histories) = &self.histories else {
+            return;
+        };
+        histories.keys.matches(topic, |policy, pattern, _| {
+            if policy != MatchPolicy::Exact && self.pattern_interest.get(policy, pattern).is_none() {
+                visitor(policy, pattern);
+            }
+        });
     }
 
     /// The subscribers of this shard to a subscription.

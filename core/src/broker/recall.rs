@@ -24,6 +24,7 @@ use crate::peer::{Disclosed, Publication};
 use crate::router::{Refusal, Router};
 use crate::time::{Time, UnixTime};
 use crate::timers::Timer;
+use crate::uri::UriRules;
 use crate::value::{Dict, Value};
 
 /// Most questions of one session that wait on a shard.
@@ -83,7 +84,7 @@ impl Router {
                 identity: Arc::clone(&session.identity),
             },
             role: session.role(),
-            selection: selection(call)?,
+            selection: selection(call, &self.realms[call.realm.0 as usize].uris)?,
         };
         let owner = self.realms[call.realm.0 as usize]
             .hasher
@@ -234,7 +235,7 @@ fn details(details: EventDetails) -> Dict {
 }
 
 /// The keyword arguments of `get_events`.
-fn selection(call: &MetaCall) -> Result<Selection, Refusal> {
+fn selection(call: &MetaCall, uris: &UriRules) -> Result<Selection, Refusal> {
     let time = |name| match call.named(name) {
         None => Ok(None),
         Some(value) => match value.as_str().and_then(UnixTime::from_rfc3339) {
@@ -266,7 +267,8 @@ fn selection(call: &MetaCall) -> Result<Selection, Refusal> {
     };
     let topic: Option<ByteString> = match call.named("topic") {
         None => None,
-        Some(Value::Str(topic)) => Some(topic.clone()),
+        // It is kept until the question has its turn: so no longer than topics are.
+        Some(Value::Str(topic)) if uris.allow(MatchPolicy::Exact, topic) => Some(topic.clone()),
         Some(_) => return Err(expected("topic", "a URI")),
     };
     Ok(Selection {

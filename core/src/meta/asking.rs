@@ -117,6 +117,7 @@ impl Query {
             | Self::Session(_)
             | Self::Registration(_)
             | Self::Callees(_)
+            | Self::CalleeCount(_)
             | Self::SubscriptionList
             | Self::Subscription(_)
             | Self::SubscriptionDetails(_)

@@ -153,6 +153,7 @@ impl Router {
             Query::Kill(kill) => self.kill_sessions(realm, kill, fx),
             Query::Registration(id) => self.tell_registration(realm, *id),
             Query::Callees(id) => self.list_callees(realm, *id),
+            Query::CalleeCount(id) => self.count_callees(realm, *id),
             Query::RemoveCallee {
                 registration,
                 session,
@@ -163,7 +164,7 @@ impl Router {
             Query::SubscriptionMatch(topic) => self.match_subscriptions(realm, topic),
             Query::SubscriptionDetails(id) => self.tell_subscription(realm, *id),
             Query::Subscribers(id) => self.list_subscribers(realm, *id),
-            Query::SubscriberCount(id) => self.list_subscribers(realm, *id).counted(),
+            Query::SubscriberCount(id) => self.count_subscribers(realm, *id),
             Query::RemoveSubscriber {
                 subscription,
                 session,

@@ -28,6 +28,38 @@ pub struct Question {
     pub query: Query,
 }
 
+impl Question {
+    /// Bytes of what its caller may have made long.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        match &self.query {
+            Query::SessionCount { roles } | Query::SessionList { roles } => {
+                roles.as_ref().map_or(0, Vec::len)
+            }
+            Query::Kill(kill) => {
+                let victims = match &kill.victims {
+                    Victims::Authid(name) | Victims::Authrole(name) => name.len(),
+                    Victims::Session(_) | Victims::All => 0,
+                };
+                victims + kill.reason.len() + kill.message.as_ref().map_or(0, |text| text.len())
+            }
+            Query::RemoveCallee { reason, .. } => reason.len(),
+            Query::RemoveSubscriber { reason, .. } => reason.as_ref().map_or(0, |text| text.len()),
+            Query::Subscription(key) => key.uri.len(),
+            Query::SubscriptionMatch(topic) => topic.len(),
+            Query::Events(query) => query.selection.topic.as_ref().map_or(0, |topic| topic.len()),
+            Query::Session(_)
+            | Query::Registration(_)
+            | Query::Callees(_)
+            | Query::CalleeCount(_)
+            | Query::SubscriptionList
+            | Query::SubscriptionDetails(_)
+            | Query::Subscribers(_)
+            | Query::SubscriberCount(_) => 0,
+        }
+    }
+}
+
 /// What is asked, or to be done, on the shards asked.
 #[derive(Debug)]
 pub enum Query {
@@ -49,6 +81,8 @@ pub enum Query {
     Registration(RegistrationId),
     /// The sessions that serve a registration of the owner.
     Callees(RegistrationId),
+    /// How many they are.
+    CalleeCount(RegistrationId),
     /// A registration of the owner is to be taken from a session.
     RemoveCallee {
         /// The registration.
@@ -207,14 +241,6 @@ impl Answer {
             Self::Count(count) => vec![count.into()],
             Self::Ids(ids) => vec![(ids.len() as u64).into()],
             _ => vec![0.into()],
-        }
-    }
-
-    /// The number of ids instead of the ids.
-    pub(super) fn counted(self) -> Self {
-        match self {
-            Self::Ids(ids) => Self::Count(ids.len() as u64),
-            other => other,
         }
     }
 

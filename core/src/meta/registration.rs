@@ -64,7 +64,7 @@ impl Router {
     ) -> Result<Step, Refusal> {
         let callees = |answer: Answer| Ok(answer.or_refuse(no_such_registration)?.count());
         let id = RegistrationId(call.id(0, "registration")?);
-        self.ask_owner_of(call, id, Query::Callees(id), callees, fx)
+        self.ask_owner_of(call, id, Query::CalleeCount(id), callees, fx)
     }
 
     /// Crossbar.io's; the specification has revocation, and leaves open what causes it.
@@ -107,6 +107,11 @@ impl Router {
         found.map_or(Answer::Nothing, |found| {
             Answer::Ids(found.callees.iter().map(|callee| callee.session.id.0).collect())
         })
+    }
+
+    pub(super) fn count_callees(&self, realm: RealmId, id: RegistrationId) -> Answer {
+        let found = self.realms[realm.0 as usize].dealer.owned_by_id(id);
+        found.map_or(Answer::Nothing, |found| Answer::Count(found.callees.len() as u64))
     }
 
     pub(super) fn remove_callee(

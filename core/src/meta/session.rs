@@ -87,10 +87,21 @@ impl Router {
     }
 
     pub(super) fn list_sessions(&self, realm: RealmId, roles: Option<&[bool]>) -> Answer {
+        if self.count_sessions(realm, roles) == Answer::Count(0) {
+            // No walk over all connections for nothing.
+            return Answer::Ids(Vec::new());
+        }
         let is_wanted =
             |session: &&Session| session.realm == realm && roles.is_none_or(|roles| roles[session.role()]);
         let sessions = self.conns.sessions().filter(is_wanted);
         Answer::Ids(sessions.map(|session| session.id.0).collect())
+    }
+
+    /// Whether a session of the realm has this role.
+    fn has_sessions_of(&self, realm: RealmId, role: &str) -> bool {
+        let roles = self.realm_config(realm).roles.iter();
+        let mut counts = roles.zip(&self.realms[realm.0 as usize].sessions);
+        counts.any(|(found, count)| &**found.name() == role && *count > 0)
     }
 
     pub(super) fn tell_session(&mut self, realm: RealmId, id: SessionId) -> Answer {
@@ -106,6 +117,7 @@ impl Router {
                 Some((conn, _)) => vec![conn],
                 None => return Answer::Nothing,
             },
+            Victims::Authrole(name) if !self.has_sessions_of(realm, name) => Vec::new(),
             victims => {
                 let is_victim = |session: &Session| {
                     session.realm == realm && session.id != kill.except && is_among(session, victims)

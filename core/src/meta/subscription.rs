@@ -11,7 +11,7 @@ use super::{Answer, MetaCall, MetaEvent, Query, Step, Whom};
 use crate::broker::Owned;
 use crate::effect::Effects;
 use crate::error_uri as uri;
-use crate::ids::{RealmId, SessionId, SubscriptionId};
+use crate::ids::{ConnKey, RealmId, SessionId, SubscriptionId};
 use crate::options::MatchPolicy;
 use crate::peer::{Key, PeerMessage};
 use crate::router::{Refusal, Router};
@@ -26,13 +26,17 @@ impl Router {
 
     pub(super) fn subscription_lookup(&mut self, call: &MetaCall, fx: &mut Effects) -> Result<Step, Refusal> {
         let (policy, topic) = options_key(call, "topic")?;
+        let place = &self.realms[call.realm.0 as usize];
+        if !place.uris.allow(policy, &topic) {
+            // Nobody can subscribe to it, and it may be far longer than what one can.
+            return Ok(Step::Done(vec![Value::Null]));
+        }
         let key = Key {
             realm: call.realm,
             policy,
             uri: Arc::from(&*topic),
         };
-        let hasher = &self.realms[call.realm.0 as usize].hasher;
-        let owner = hasher.owner(hasher.hash(policy, &topic));
+        let owner = place.hasher.owner(place.hasher.hash(policy, &topic));
         let id = |answer| match answer {
             Answer::Count(id) => Ok(vec![id.into()]),
             _ => Ok(vec![Value::Null]),
@@ -41,7 +45,14 @@ impl Router {
     }
 
     pub(super) fn subscription_match(&mut self, call: &MetaCall, fx: &mut Effects) -> Result<Step, Refusal> {
-        let query = Query::SubscriptionMatch(call.text(0, "topic")?.clone());
+        let topic = call.text(0, "topic")?;
+        if !self.realms[call.realm.0 as usize]
+            .uris
+            .allow(MatchPolicy::Exact, topic)
+        {
+            return Ok(Step::Done(vec![Value::Null]));
+        }
+        let query = Query::SubscriptionMatch(topic.clone());
         let ids = |answer| match answer {
             Answer::Nothing => Ok(vec![Value::Null]),
             answer => Ok(answer.sorted().ids()),
@@ -99,7 +110,7 @@ impl Router {
         reason: Option<&str>,
         fx: &mut Effects,
     ) -> Answer {
-        let is_known = self.list_subscribers(realm, subscription) != Answer::Nothing;
+        let is_known = self.subscribers_here(realm, subscription).is_some();
         let conn = self.session_here(realm, session).map(|(conn, _)| conn);
         if is_known && conn.is_some_and(|conn| self.revoke_subscription(conn, subscription, reason, fx)) {
             Answer::Count(1)
@@ -159,19 +170,27 @@ impl Router {
         })
     }
 
-    /// Subscribers on this shard; its owner answers even if it has none.
     pub(super) fn list_subscribers(&self, realm: RealmId, id: SubscriptionId) -> Answer {
+        self.subscribers_here(realm, id)
+            .map_or(Answer::Nothing, |subscribers| {
+                let sessions = subscribers.iter().filter_map(|conn| self.conns.session(*conn));
+                Answer::Ids(sessions.map(|session| session.id.0).collect())
+            })
+    }
+
+    pub(super) fn count_subscribers(&self, realm: RealmId, id: SubscriptionId) -> Answer {
+        self.subscribers_here(realm, id)
+            .map_or(Answer::Nothing, |subscribers| {
+                Answer::Count(subscribers.len() as u64)
+            })
+    }
+
+    /// Subscribers on this shard; its owner knows of it even if it has none.
+    fn subscribers_here(&self, realm: RealmId, id: SubscriptionId) -> Option<&[ConnKey]> {
         let broker = &self.realms[realm.0 as usize].broker;
-        if let Some((key, subscribers)) = broker.subscribers(id) {
-            if is_reserved(&key.uri) {
-                return Answer::Nothing;
-            }
-            let sessions = subscribers.iter().filter_map(|conn| self.conns.session(*conn));
-            return Answer::Ids(sessions.map(|session| session.id.0).collect());
-        }
-        match broker.owned_by_id(id).filter(is_shown) {
-            Some(_) => Answer::Ids(Vec::new()),
-            None => Answer::Nothing,
+        match broker.subscribers(id) {
+            Some((key, subscribers)) => (!is_reserved(&key.uri)).then_some(subscribers),
+            None => broker.owned_by_id(id).filter(is_shown).map(|_| &[][..]),
         }
     }
 

@@ -83,6 +83,46 @@ fn eh_021_eh_023_every_history_keeps_what_matches_it_from_the_start() {
 }
 
 #[test]
+fn eh_023_a_history_is_found_by_its_topics_before_anybody_subscribes() {
+    with_histories(|mut mesh| {
+        let [asks, other] = [(); 2].map(|()| mesh.join());
+        let found = ask(&mut mesh, asks, "wamp.subscription.match", r#"["a"]"#);
+        let lookup = |mesh: &mut Mesh, args| ask(mesh, asks, "wamp.subscription.lookup", args);
+        let id = |text: String| -> u64 {
+            let digits = text.trim_start_matches("RESULT 1 [").trim_end_matches(']');
+            digits.parse().expect("an id")
+        };
+        let exact = id(lookup(&mut mesh, r#"["a"]"#));
+        let all = id(lookup(&mut mesh, r#"["",{"match":"wildcard"}]"#));
+        let both = format!("RESULT 1 [[{},{}]]", exact.min(all), exact.max(all));
+        assert_eq!(found, both);
+        // Once each, also when somebody does.
+        mesh.subscribe(other, subscribe_by(1, MatchPolicy::Wildcard, ""));
+        assert_eq!(ask(&mut mesh, asks, "wamp.subscription.match", r#"["a"]"#), both);
+        assert_eq!(
+            ask(&mut mesh, asks, "wamp.subscription.match", r#"["b"]"#),
+            format!("RESULT 1 [[{all}]]")
+        );
+    });
+}
+
+#[test]
+fn what_is_no_topic_is_not_looked_for() {
+    with_histories(|mut mesh| {
+        let reader = mesh.join();
+        let id = mesh.subscribe(reader, subscribe(1, "a"));
+        for topic in ["a b", &"x".repeat(1_025)] {
+            let mut message = call(2, "wamp.subscription.get_events", &format!("[{id}]"));
+            if let Message::Call(call) = &mut message {
+                call.payload.kwargs = format!(r#"{{"topic":"{topic}"}}"#).into();
+            }
+            mesh.say(reader, message);
+            assert_eq!(mesh.heard(reader), ["ERROR Call 2 wamp.error.invalid_argument"]);
+        }
+    });
+}
+
+#[test]
 fn what_is_too_old_is_forgotten() {
     with_histories(|mut mesh| {
         let [publisher, reader] = [(); 2].map(|()| mesh.join());

@@ -522,3 +522,46 @@ fn questions_that_wait_hold_so_many_bytes() {
         assert_eq!(mesh.heard(who).len(), 6);
     }
 }
+
+#[test]
+fn ms_014_whoever_left_before_the_right_sessions_are_listed_and_killed() {
+    everywhere(|mut mesh| {
+        let asks = join(&mut mesh, 0, "root", "admin");
+        let all: Vec<Who> = (0..8)
+            .map(|place| join(&mut mesh, 0, if place % 2 == 0 { "even" } else { "odd" }, "user"))
+            .collect();
+        for gone in [0, 5, 7] {
+            mesh.lose(all[gone]);
+        }
+        let later = join(&mut mesh, 0, "even", "user");
+        let of = |mesh: &Mesh, places: &[usize]| places.iter().map(|place| mesh.id(all[*place])).collect();
+        let mut users: Vec<SessionId> = of(&mesh, &[1, 2, 3, 4, 6]);
+        users.push(mesh.id(later));
+        let listed = ask(&mut mesh, asks, "wamp.session.list", r#"[["user"]]"#);
+        assert_eq!(listed, sorted(users));
+        let mut even: Vec<SessionId> = of(&mesh, &[2, 4, 6]);
+        even.push(mesh.id(later));
+        let killed = ask(&mut mesh, asks, "wamp.session.kill_by_authid", r#"["even"]"#);
+        assert_eq!(killed, sorted(even));
+        let killed = ask(&mut mesh, asks, "wamp.session.kill_by_authrole", r#"["user"]"#);
+        assert_eq!(killed, "RESULT 1 [2]");
+        assert_eq!(ask(&mut mesh, asks, "wamp.session.count", "[]"), "RESULT 1 [1]");
+    });
+}
+
+/// Questions wait with what they ask for.
+#[test]
+fn no_shard_is_asked_about_what_is_no_topic() {
+    let mut mesh = Mesh::new(2);
+    let asks = [mesh.join(), mesh.join()];
+    let long = "x".repeat(1_025);
+    for procedure in ["wamp.subscription.match", "wamp.subscription.lookup"] {
+        for who in asks {
+            for topic in ["a b", &long] {
+                mesh.tell(who, call(1, procedure, &format!(r#"["{topic}"]"#)));
+                assert_eq!((mesh.waiting(0, 1), mesh.waiting(1, 0)), (0, 0), "{procedure}");
+                assert_eq!(mesh.heard(who), ["RESULT 1 [null]"], "{procedure}");
+            }
+        }
+    }
+}

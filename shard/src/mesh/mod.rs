@@ -205,6 +205,7 @@ fn cost(message: &PeerMessage) -> usize {
             let bytes = |event: &Retained| FIXED + of_publication(&event.publication);
             events.iter().map(bytes).sum()
         }
+        PeerMessage::Ask(question) => question.cost(),
         PeerMessage::Answer { answer, .. } => answer.cost(),
         PeerMessage::FindRetained(_)
         | PeerMessage::Subscribe { .. }
@@ -216,7 +217,6 @@ fn cost(message: &PeerMessage) -> usize {
         | PeerMessage::RegisterRefused { .. }
         | PeerMessage::Procedure { .. }
         | PeerMessage::Revoked { .. }
-        | PeerMessage::Ask(_)
         | PeerMessage::Ack { .. }
         | PeerMessage::Turn { .. }
         | PeerMessage::Cancel { .. } => 0,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crosspoint_core::ids::{CallKey, PublicationId, RealmId, SessionId, ShardId};
+use crosspoint_core::meta::{Query, Question};
 use crosspoint_core::options::Receivers;
 use crosspoint_core::payload::{Format, Payload};
 use crosspoint_core::peer::{Outcome, PeerMessage, Publication, Reply, Token};
@@ -186,10 +187,17 @@ fn all_that_a_client_can_make_long_counts() {
         })),
         other => other,
     };
+    let question = Question {
+        from: ShardId(0),
+        token: Token(1),
+        realm: RealmId(0),
+        query: Query::SubscriptionMatch("x".repeat(150_000).into()),
+    };
     for message in [
         publication(Some(lists), Dict::new()),
         publication(None, text(150_000)),
         with_text(reply(0)),
+        PeerMessage::Ask(Arc::new(question)),
     ] {
         let (mesh, _mailboxes) = Mesh::new(2, SMALL);
         let mut postman = postman(0, &mesh);
