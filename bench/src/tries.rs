@@ -18,7 +18,7 @@ pub fn filled(policy: MatchPolicy, entries: u32) -> PatternMap<u32> {
     };
     map.insert(policy, matching, 1);
     for number in 1..entries {
-        map.insert(policy, &entry(policy, number), 1);
+        map.insert(policy, entry(policy, number), 1);
     }
     map
 }

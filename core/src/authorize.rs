@@ -229,7 +229,7 @@ impl Role {
         {
             rules.insert(
                 match_policy,
-                &uri,
+                uri,
                 Rule {
                     allow,
                     disclose,

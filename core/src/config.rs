@@ -209,6 +209,8 @@ pub struct Limits {
     pub subscriptions: usize,
     /// Most registrations of a session.
     pub registrations: usize,
+    /// Most bytes of the URIs of a session's registrations, which every shard knows.
+    pub registration_bytes: usize,
     /// Most calls of a session that wait for an answer.
     pub pending_calls: usize,
     /// Most bytes of calls that are kept for a session, of each kind: as a caller, what waits for a callee, or of meta
@@ -230,6 +232,7 @@ impl Default for Limits {
             uri_bytes: 1024,
             subscriptions: 100_000,
             registrations: 100_000,
+            registration_bytes: 16 << 20,
             pending_calls: 10_000,
             kept_bytes: 16 << 20,
             testaments: 100,

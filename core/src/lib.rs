@@ -19,7 +19,6 @@ pub mod features;
 pub mod ids;
 mod key_hash;
 mod lazy_map;
-mod lazy_queue;
 pub mod message;
 pub mod meta;
 pub mod options;

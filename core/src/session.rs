@@ -10,16 +10,15 @@ use ahash::{HashMap, RandomState};
 use bytestring::ByteString;
 
 use crate::config::Access;
-use crate::dealer::{EndedCalls, Incarnation};
+use crate::dealer::{EndedCalls, Held, Serving};
 use crate::effect::Close;
 use crate::features::ClientFeatures;
 use crate::ids::{
     CallKey, ConnKey, RealmId, RegistrationId, RequestId, SessionId, SessionRef, SubscriptionId,
 };
 use crate::lazy_map::LazyMap;
-use crate::lazy_queue::LazyQueue;
 use crate::meta::{Asking, Testaments};
-use crate::peer::{Invoke, Key, Token};
+use crate::peer::Invoke;
 use crate::small_set::SmallSet;
 use crate::table::Table;
 use crate::time::Time;
@@ -62,14 +61,15 @@ pub(crate) struct Session {
     /// See [`Session::role`].
     role: u32,
     pub(crate) features: ClientFeatures,
+    /// Whether a timer of the connection is set, be it for a HELLO that has come.
+    pub(crate) has_timer: bool,
     /// The last request id that the client used, where the realm wants them in order.
     pub(crate) last_request: u64,
     pub(crate) subscriptions: SmallSet<SubscriptionId>,
     /// How many SUBSCRIBEs wait for their grant.
     pub(crate) subscribing: u32,
-    pub(crate) registrations: LazyMap<RegistrationId, Registration>,
-    /// The REGISTERs that wait for their grant.
-    pub(crate) registering: LazyQueue<Token>,
+    /// Its registrations, and the REGISTERs that wait for their grant.
+    pub(crate) serving: Serving,
     /// The calls of meta procedures that wait for shards.
     pub(crate) asking: Asking,
     /// The calls of this session that wait for an answer; and those that ended before the client could know, and
@@ -84,13 +84,6 @@ pub(crate) struct Session {
     pub(crate) work: Work,
     /// What the session leaves behind.
     pub(crate) testaments: Option<Box<Testaments>>,
-}
-
-/// What a session serves as a callee.
-#[derive(Clone, Debug)]
-pub(crate) struct Registration {
-    pub(crate) key: Key,
-    pub(crate) incarnation: Incarnation,
 }
 
 /// What a session works on as a callee.
@@ -108,10 +101,8 @@ struct Open {
     by_call: HashMap<CallKey, u64>,
     /// Bytes of the copies that invocations have for another callee.
     retry_bytes: usize,
-    /// Calls that arrived before REGISTERED could be sent, and all that came behind them, so that one
-    /// caller's calls keep their order.
-    held: LazyQueue<Box<Invoke>>,
-    held_bytes: usize,
+    /// What cannot be sent yet.
+    held: Held,
 }
 
 /// An invocation that is not yet answered.
@@ -146,11 +137,12 @@ impl Session {
             identity,
             role: role as u32,
             features,
+            // That of its HELLO.
+            has_timer: true,
             last_request: 0,
             subscriptions: SmallSet::default(),
             subscribing: 0,
-            registrations: LazyMap::default(),
-            registering: LazyQueue::default(),
+            serving: Serving::default(),
             asking: Asking::default(),
             calls: LazyMap::default(),
             ended_calls: EndedCalls::default(),
@@ -180,8 +172,7 @@ impl Work {
                 invocations: HashMap::with_hasher(hasher.clone()),
                 by_call: HashMap::with_hasher(hasher.clone()),
                 retry_bytes: 0,
-                held: LazyQueue::default(),
-                held_bytes: 0,
+                held: Held::default(),
             })
         })
     }
@@ -248,53 +239,17 @@ impl Work {
         Some(invocation)
     }
 
-    /// The call that is held longest, before all others.
-    pub(crate) fn first_held(&self) -> Option<&Invoke> {
-        self.open.as_ref()?.held.front().map(|invoke| &**invoke)
+    /// Calls that are held back.
+    pub(crate) fn held(&self) -> Option<&Held> {
+        self.open.as_deref().map(|open| &open.held)
     }
 
-    /// Whether some of a call is held.
-    pub(crate) fn holds(&self, call: CallKey) -> bool {
-        let mut open = self.open.iter();
-        open.any(|open| open.held.iter().any(|invoke| invoke.call == call))
-    }
-
-    /// Holds a call back behind all others. It comes back where more than `limit` bytes would be held.
-    pub(crate) fn hold(
-        &mut self,
-        mut invoke: Box<Invoke>,
-        limit: usize,
-        hasher: &RandomState,
-    ) -> Result<(), Box<Invoke>> {
-        let open = self.open_mut(hasher);
-        let bytes = open.held_bytes + invoke.cost();
-        if bytes > limit {
-            return Err(invoke);
-        }
-        *invoke = invoke.detached();
-        open.held_bytes = bytes;
-        open.held.push_back(invoke);
-        Ok(())
-    }
-
-    /// Takes out the call that is held longest.
-    pub(crate) fn next_held(&mut self) -> Option<Box<Invoke>> {
-        let open = self.open.as_mut()?;
-        let invoke = open.held.pop_front()?;
-        open.held_bytes -= invoke.cost();
-        Some(invoke)
-    }
-
-    /// Takes out all that is held of a call. Its first part, if that is among it.
-    pub(crate) fn drop_held(&mut self, call: CallKey) -> Option<Box<Invoke>> {
-        let open = self.open.as_mut()?;
-        let dropped = open.held.take_out(|invoke| invoke.call == call);
-        open.held_bytes -= dropped.iter().map(|invoke| invoke.cost()).sum::<usize>();
-        dropped.into_iter().find(|invoke| invoke.part.is_first())
+    pub(crate) fn held_mut(&mut self, hasher: &RandomState) -> &mut Held {
+        &mut self.open_mut(hasher).held
     }
 
     /// All calls that are held, and the invocations that are not yet answered, both in their order.
-    pub(crate) fn into_open(self) -> (LazyQueue<Box<Invoke>>, Vec<(u64, Invocation)>) {
+    pub(crate) fn into_open(self) -> (Held, Vec<(u64, Invocation)>) {
         let Some(open) = self.open else {
             return Default::default();
         };

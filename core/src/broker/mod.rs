@@ -22,6 +22,8 @@ mod revoke;
 mod search;
 mod subscribe;
 
+use std::sync::Arc;
+
 use ahash::{HashMap, RandomState};
 use smallvec::SmallVec;
 
@@ -153,7 +155,7 @@ impl Broker {
             (MatchPolicy::Exact, true) => drop(self.interest.remove(&hash)),
             (MatchPolicy::Exact, false) => drop(self.interest.insert(hash, shards)),
             (policy, true) => drop(self.pattern_interest.remove(policy, &key.uri)),
-            (policy, false) => drop(self.pattern_interest.insert(policy, &key.uri, shards)),
+            (policy, false) => drop(self.pattern_interest.insert(policy, Arc::clone(&key.uri), shards)),
         }
     }
 

@@ -129,7 +129,7 @@ impl Router {
             state,
             subscribers: SmallSet::default(),
         });
-        broker.local.insert(key.policy, &key.uri, slot);
+        broker.local.insert(key.policy, Arc::clone(&key.uri), slot);
         let token = self.new_token();
         let pending = Pending::Subscribe {
             realm: key.realm,

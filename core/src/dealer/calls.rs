@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::load::QueuePlace;
 use super::parts::Parts;
 use super::{Callee, Procedure};
 use crate::ids::{CallKey, ConnKey, RegistrationId, RequestId, SessionRef, ShardId};
@@ -64,6 +65,8 @@ pub(super) struct Waiting {
     pub(super) invoke: Invoke,
     /// Whose callees it waits for.
     pub(super) procedure: Arc<Procedure>,
+    /// In that one's queue.
+    pub(super) place: QueuePlace,
 }
 
 impl CallState {

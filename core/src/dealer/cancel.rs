@@ -116,7 +116,7 @@ impl Router {
         let Some(session) = self.conns.same_session_mut(callee) else {
             return;
         };
-        if session.work.holds(call) {
+        if session.work.held().is_some_and(|held| held.holds(call)) {
             self.drop_held(callee, call, mode, fx);
         }
         let Some(session) = self.conns.same_session_mut(callee) else {
@@ -149,7 +149,7 @@ impl Router {
         let Some(session) = self.conns.same_session_mut(callee) else {
             return;
         };
-        let first = session.work.drop_held(call);
+        let first = session.work.held_mut(&self.hasher).drop(call);
         if let Some(invoke) = first.filter(|_| mode == CancelMode::Kill) {
             self.post(invoke.call.shard, PeerMessage::Bounce(invoke), fx);
         }

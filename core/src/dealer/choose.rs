@@ -11,6 +11,9 @@ use crate::ids::{ConnKey, RealmId, RegistrationId, SessionRef};
 use crate::options::InvokePolicy;
 use crate::router::Router;
 
+/// For so many registrations a caller's callee is remembered; at the next, all are forgotten.
+const STICKY_MAX: usize = 10_000;
+
 /// What there is for a call.
 pub(super) enum Found {
     /// A registration's callee by its place, in whose load the call now has a place.
@@ -80,9 +83,8 @@ impl Router {
 
     /// A caller stays with the callee that it called first.
     pub(super) fn stick(&mut self, caller: ConnKey, registration: RegistrationId, callee: SessionRef) {
-        let limit = self.config.limits.registrations;
         if let Some(session) = self.conns.session_mut(caller) {
-            if session.sticky.len() >= limit {
+            if session.sticky.len() >= STICKY_MAX && !session.sticky.contains_key(&registration) {
                 session.sticky = Default::default();
             }
             session.sticky.insert(registration, callee, &self.hasher);

@@ -140,7 +140,14 @@ impl Router {
             None => Joined::Full,
         };
         match joined {
-            Joined::Waits => self.waits(key, Waiting { invoke, procedure }, fx),
+            Joined::Waits(place) => {
+                let waiting = Waiting {
+                    invoke,
+                    procedure,
+                    place,
+                };
+                self.waits(key, waiting, fx);
+            }
             Joined::Found(place) => {
                 self.send_call(key, invoke, (&procedure, &procedure.callees[place]), fx);
             }
@@ -178,7 +185,12 @@ impl Router {
         let waiting = call.and_then(|call| call.rare.as_mut()?.waiting.take());
         self.count_waiting(key);
         match (waiting, callee) {
-            (Some(Waiting { invoke, procedure }), Some(callee)) => {
+            (
+                Some(Waiting {
+                    invoke, procedure, ..
+                }),
+                Some(callee),
+            ) => {
                 self.send_call(key, invoke, (&procedure, &callee), fx);
             }
             (Some(waiting), None) => self.find_callee(waiting.invoke, fx),

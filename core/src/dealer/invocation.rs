@@ -11,13 +11,13 @@ use crate::payload::Payload;
 use crate::peer::{Invoke, Outcome, PeerMessage, Reply};
 use crate::router::{Router, is_passthru, passthru};
 use crate::session::{Invocation, Session, Work};
-use crate::uri::{UriCheck, is_valid};
+use crate::uri::{UriCheck, UriRules};
 use crate::value::Dict;
 
 /// What to do with a call that arrived for a session.
 enum Place {
     Deliver,
-    /// REGISTERED has not been sent yet, or an earlier call waits for it.
+    /// REGISTERED may not have been sent yet, or an earlier call waits for it.
     Hold,
     /// The session does not serve the registration any more.
     Bounce,
@@ -27,7 +27,7 @@ impl Router {
     /// A call for a session of this shard.
     pub(crate) fn invoke(&mut self, invoke: Box<Invoke>, fx: &mut Effects) {
         let place = match self.conns.same_session_mut(invoke.callee) {
-            Some(session) if session.work.first_held().is_some() => Place::Hold,
+            Some(session) if first_held(session).is_some() => Place::Hold,
             Some(session) => place(session, &invoke),
             None => Place::Bounce,
         };
@@ -43,7 +43,7 @@ impl Router {
                 }
             }
             (Place::Hold, Some(session)) => {
-                if let Err(invoke) = session.work.hold(invoke, limit, &self.hasher) {
+                if let Err(invoke) = session.work.held_mut(&self.hasher).hold(invoke, limit) {
                     self.refuse_held(&invoke, fx);
                 }
             }
@@ -69,14 +69,14 @@ impl Router {
     /// A registration of the session was granted, refused or taken back: calls that were held may go on.
     pub(super) fn release_held(&mut self, callee: SessionRef, fx: &mut Effects) {
         while let Some(session) = self.conns.same_session_mut(callee) {
-            let Some(next) = session.work.first_held() else {
+            let Some(next) = first_held(session) else {
                 return;
             };
             let place = place(session, next);
             if let Place::Hold = place {
                 return;
             }
-            if let Some(next) = session.work.next_held() {
+            if let Some(next) = session.work.held_mut(&self.hasher).next() {
                 self.put(place, next, fx);
             }
         }
@@ -122,7 +122,11 @@ impl Router {
                 fx,
             );
         }
-        if !is_valid(UriCheck::Loose, MatchPolicy::Exact, &error.error) {
+        let rules = UriRules {
+            check: UriCheck::Loose,
+            len_max: self.config.limits.uri_bytes,
+        };
+        if !rules.allow(MatchPolicy::Exact, &error.error) {
             return self.violate(conn, "ERROR.Error is no valid URI", fx);
         }
         if is_passthru(&error.details) && !self.may_pass_through(conn) {
@@ -183,7 +187,7 @@ impl Router {
     /// The callee's session ended: callers do not wait any longer.
     pub(crate) fn end_work(&mut self, work: Work, fx: &mut Effects) {
         let (held, open) = work.into_open();
-        for invoke in held {
+        for invoke in held.into_calls() {
             self.bounce(invoke, fx);
         }
         for (_, invocation) in open {
@@ -206,16 +210,21 @@ impl Router {
     }
 }
 
+/// The call that a session holds longest.
+fn first_held(session: &Session) -> Option<&Invoke> {
+    session.work.held()?.first()
+}
+
 fn place(session: &Session, invoke: &Invoke) -> Place {
     if !invoke.part.is_first() {
         // Where the first part is not open, it went back or is answered; the caller's shard knows which.
         let is_open = session.work.request_of(invoke.call).is_some();
         return if is_open { Place::Deliver } else { Place::Bounce };
     }
-    let held = session.registrations.get(&invoke.registration);
+    let held = session.serving.get(invoke.registration);
     if held.is_some_and(|held| held.incarnation == invoke.incarnation) {
         Place::Deliver
-    } else if session.registering.len() > 0 {
+    } else if session.serving.waits_for(&invoke.procedure) {
         Place::Hold
     } else {
         Place::Bounce

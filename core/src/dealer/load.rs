@@ -10,7 +10,7 @@
 //! callee at its REGISTERED, hands on what is free. For this all callees of a registration with a queue have a load, also
 //! those without a limit.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -84,26 +84,29 @@ pub struct Queue {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Those that came back from a callee that was gone: they had their turn before all others.
-    returned: VecDeque<CallKey>,
-    calls: VecDeque<CallKey>,
+    calls: BTreeMap<QueuePlace, CallKey>,
+    last_number: u64,
     is_closed: bool,
 }
 
-impl Waiting {
-    fn len(&self) -> usize {
-        self.returned.len() + self.calls.len()
-    }
+/// Where a call is in a queue: lower ones have their turn before. None is given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct QueuePlace {
+    /// Not of those that came back from a callee that was gone: they had their turn before all others.
+    is_new: bool,
+    number: u64,
+}
 
+impl Waiting {
     fn pop(&mut self) -> Option<CallKey> {
-        self.returned.pop_front().or_else(|| self.calls.pop_front())
+        self.calls.pop_first().map(|(_, call)| call)
     }
 }
 
 /// What came of joining a queue.
 pub(super) enum Joined<T> {
     /// It is in.
-    Waits,
+    Waits(QueuePlace),
     /// There was a place after all.
     Found(T),
     /// As many wait as may.
@@ -127,7 +130,7 @@ impl Queue {
 
     /// Whether calls wait. Another shard may change that at once.
     pub(super) fn is_used(&self) -> bool {
-        self.lock().len() > 0
+        !self.lock().calls.is_empty()
     }
 
     /// Puts a call behind all that were there before it; `has_returned` if it had its turn already, and its callee was
@@ -142,44 +145,42 @@ impl Queue {
         if waiting.is_closed {
             return Joined::Closed;
         }
-        let is_next = waiting.returned.is_empty() && (has_returned || waiting.calls.is_empty());
+        let first = waiting.calls.first_key_value();
+        let is_next = first.is_none_or(|(first, _)| has_returned && first.is_new);
         if let Some(found) = is_next.then(find).flatten() {
             return Joined::Found(found);
         }
-        if waiting.len() >= self.limit {
+        if waiting.calls.len() >= self.limit {
             return Joined::Full;
         }
-        if has_returned {
-            waiting.returned.push_back(call);
-        } else {
-            waiting.calls.push_back(call);
-        }
-        Joined::Waits
+        waiting.last_number += 1;
+        let place = QueuePlace {
+            is_new: !has_returned,
+            number: waiting.last_number,
+        };
+        waiting.calls.insert(place, call);
+        Joined::Waits(place)
     }
 
     /// Takes a call out that does not wait any more.
-    pub(super) fn quit(&self, call: CallKey) {
-        let mut waiting = self.lock();
-        waiting.returned.retain(|other| *other != call);
-        waiting.calls.retain(|other| *other != call);
+    pub(super) fn quit(&self, place: QueuePlace) {
+        self.lock().calls.remove(&place);
     }
 
     /// The first call, if there is one and a new callee has a place for it.
     pub(super) fn next_for(&self, load: &Load) -> Option<CallKey> {
         let mut waiting = self.lock();
-        if waiting.len() == 0 || !load.enter() {
+        if waiting.calls.is_empty() || !load.enter() {
             return None;
         }
         waiting.pop()
     }
 
     /// The registration has no callees any more: nothing joins, and all that waited have to look elsewhere.
-    pub(super) fn close(&self) -> VecDeque<CallKey> {
+    pub(super) fn close(&self) -> Vec<CallKey> {
         let mut waiting = self.lock();
         waiting.is_closed = true;
-        let mut all = std::mem::take(&mut waiting.returned);
-        all.append(&mut waiting.calls);
-        all
+        std::mem::take(&mut waiting.calls).into_values().collect()
     }
 }
 
@@ -211,10 +212,13 @@ mod tests {
         let load = Load::new(Some(1), Some(Arc::clone(&queue)));
         let find = || load.enter().then_some(());
         assert!(matches!(queue.join(call(1), false, find), Joined::Found(())));
-        assert!(matches!(queue.join(call(2), false, find), Joined::Waits));
-        assert!(matches!(queue.join(call(3), false, find), Joined::Waits));
+        let Joined::Waits(second) = queue.join(call(2), false, find) else {
+            panic!("there is a place in the queue");
+        };
+        assert!(matches!(queue.join(call(3), false, find), Joined::Waits(_)));
         assert!(matches!(queue.join(call(4), false, find), Joined::Full));
-        queue.quit(call(2));
+        queue.quit(second);
+        queue.quit(second);
         assert_eq!((load.leave(), load.open()), (Some(call(3)), 1));
         assert_eq!((load.leave(), load.open()), (None, 0));
         assert_eq!(queue.next_for(&load), None);
@@ -226,12 +230,18 @@ mod tests {
         let queue = Arc::new(Queue::new(9));
         let load = Load::new(Some(1), Some(Arc::clone(&queue)));
         assert!(load.enter());
-        assert!(matches!(queue.join(call(1), false, || None::<()>), Joined::Waits));
+        assert!(matches!(
+            queue.join(call(1), false, || None::<()>),
+            Joined::Waits(_)
+        ));
         load.close();
         assert_eq!((load.leave(), load.open()), (None, 0));
         let other = Load::new(Some(1), Some(Arc::clone(&queue)));
         assert_eq!(queue.next_for(&other), Some(call(1)));
-        assert!(matches!(queue.join(call(2), false, || None::<()>), Joined::Waits));
+        assert!(matches!(
+            queue.join(call(2), false, || None::<()>),
+            Joined::Waits(_)
+        ));
         assert_eq!(queue.close(), [call(2)]);
         assert!(matches!(
             queue.join(call(3), false, || None::<()>),
@@ -245,7 +255,7 @@ mod tests {
         let load = Load::new(Some(1), Some(Arc::clone(&queue)));
         let join = |number, has_returned| {
             let find = || load.enter().then_some(());
-            matches!(queue.join(call(number), has_returned, find), Joined::Waits)
+            matches!(queue.join(call(number), has_returned, find), Joined::Waits(_))
         };
         assert!(load.enter() && join(1, false) && join(2, true) && !queue.lock().is_closed);
         assert_eq!(load.leave(), Some(call(2)));

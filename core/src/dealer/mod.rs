@@ -15,6 +15,7 @@ mod cancel;
 mod choose;
 mod elsewhere;
 mod ended;
+mod held;
 mod invocation;
 mod kept;
 mod load;
@@ -22,6 +23,7 @@ mod owner;
 mod parts;
 mod register;
 mod replies;
+mod serving;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -31,7 +33,9 @@ use ahash::{HashMap, RandomState};
 
 pub(crate) use self::calls::Calls;
 pub(crate) use self::ended::EndedCalls;
+pub(crate) use self::held::Held;
 pub use self::load::{Load, Queue};
+pub(crate) use self::serving::Serving;
 use crate::features::ClientFeatures;
 use crate::ids::{RegistrationId, SessionRef};
 use crate::options::InvokePolicy;

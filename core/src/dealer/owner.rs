@@ -1,6 +1,5 @@
 //! What the owner of a key decides about it: who serves it, under which id, and what all shards are told.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -44,9 +43,9 @@ impl Router {
         };
         let is_counted = concurrency.is_some() || invoke == InvokePolicy::Load || queue.is_some();
         callee.load = is_counted.then(|| Arc::new(Load::new(concurrency, queue.clone())));
-        let mut closed = VecDeque::new();
+        let mut closed = Vec::new();
         let procedure = match held {
-            None => self.new_procedure(key, invoke, (callee, queue), None, fx),
+            None => Arc::new(self.new_procedure(key, invoke, (callee, queue), None, fx)),
             Some(old) if force => {
                 closed = close(&old);
                 self.tell_registration_lost(&old, fx);
@@ -60,19 +59,19 @@ impl Router {
                     };
                     self.post(callee.shard, revoked, fx);
                 }
-                self.new_procedure(key, invoke, (callee, queue), Some(old.registration), fx)
+                Arc::new(self.new_procedure(key, invoke, (callee, queue), Some(old.registration), fx))
             }
             Some(old) => match check_shared(&old, invoke) {
                 Err(error) => return self.post(grant.to, PeerMessage::RegisterRefused { token, error }, fx),
+                // Nothing changes, and there may be many callees: no copy of them.
+                Ok(()) if serves(&old, callee.session) => old,
                 Ok(()) => {
-                    if !serves(&old, callee.session) {
-                        self.tell_callee(&old, (MetaEvent::RegistrationRegister, callee.session.id), fx);
-                    }
-                    with_callee(&old, callee)
+                    self.tell_callee(&old, (MetaEvent::RegistrationRegister, callee.session.id), fx);
+                    Arc::new(with_callee(&old, callee))
                 }
             },
         };
-        self.announce(Arc::new(procedure), Some(grant), fx);
+        self.announce(procedure, Some(grant), fx);
         self.look_elsewhere(closed, fx);
     }
 
@@ -84,7 +83,7 @@ impl Router {
     }
 
     /// Tells calls that wait for a registration that it is gone. Their shards hear of that first.
-    fn look_elsewhere(&mut self, calls: VecDeque<CallKey>, fx: &mut Effects) {
+    fn look_elsewhere(&mut self, calls: Vec<CallKey>, fx: &mut Effects) {
         for call in calls {
             self.post(call.shard, PeerMessage::Turn { call, callee: None }, fx);
         }
@@ -150,7 +149,7 @@ impl Router {
             to: callee.shard,
             token,
         });
-        let mut closed = VecDeque::new();
+        let mut closed = Vec::new();
         let procedure = match held {
             Some(old) if old.registration == registration && serves(&old, callee) => {
                 let left = without_callee(&old, callee);
@@ -224,7 +223,7 @@ pub(super) fn store(
     if procedure.callees.is_empty() {
         table(dealer).remove(key.policy, &key.uri);
     } else {
-        table(dealer).insert(key.policy, &key.uri, Arc::clone(procedure));
+        table(dealer).insert(key.policy, Arc::clone(&key.uri), Arc::clone(procedure));
     }
 }
 
@@ -242,7 +241,7 @@ fn serves(procedure: &Procedure, callee: SessionRef) -> bool {
 }
 
 /// Ends the service of all callees. The calls that waited for them.
-fn close(procedure: &Procedure) -> VecDeque<CallKey> {
+fn close(procedure: &Procedure) -> Vec<CallKey> {
     for load in procedure.callees.iter().filter_map(|callee| callee.load.as_ref()) {
         load.close();
     }
@@ -254,10 +253,8 @@ fn close(procedure: &Procedure) -> VecDeque<CallKey> {
 }
 
 fn with_callee(procedure: &Procedure, callee: Callee) -> Procedure {
-    let mut callees = procedure.callees.clone();
-    if !serves(procedure, callee.session) {
-        callees.push(callee);
-    }
+    let held = procedure.callees.iter().cloned();
+    let callees = held.chain([callee]).collect();
     Procedure {
         callees,
         ..procedure.shallow()
@@ -265,14 +262,12 @@ fn with_callee(procedure: &Procedure, callee: Callee) -> Procedure {
 }
 
 fn without_callee(procedure: &Procedure, callee: SessionRef) -> Procedure {
-    let (gone, callees): (Vec<Callee>, _) = procedure
-        .callees
-        .iter()
-        .cloned()
-        .partition(|held| held.session == callee);
+    let (gone, left): (Vec<&Callee>, Vec<_>) =
+        procedure.callees.iter().partition(|held| held.session == callee);
     for load in gone.iter().filter_map(|callee| callee.load.as_ref()) {
         load.close();
     }
+    let callees = left.into_iter().cloned().collect();
     Procedure {
         callees,
         ..procedure.shallow()

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::owner::store;
+use super::serving::{Registration, Serving};
 use super::{Callee, Procedure};
 use crate::authorize::Action;
 use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{ConnKey, RegistrationId, RequestId, SessionRef, ShardId};
-use crate::lazy_map::LazyMap;
 use crate::message::{Message, Register, Registered, RequestKind, Unregister, Unregistered};
 use crate::peer::{Grant, Key, PeerMessage, RegisterRequest, Revocation, Token};
 use crate::router::{Pending, PendingRegister, Refusal, Router, invalid_uri};
-use crate::session::Registration;
+use crate::session::Session;
 use crate::uri::is_reserved;
 use crate::value::Dict;
 
@@ -62,11 +62,7 @@ impl Router {
                 "this realm discloses nobody",
             ));
         }
-        let limit = self.config.limits.registrations;
-        if session.registrations.len() + session.registering.len() >= limit {
-            let message = format!("a session may have {limit} registrations");
-            return Err(Refusal::new(uri::LIMIT_EXCEEDED, message));
-        }
+        self.check_registration_limits(session, &register.procedure)?;
         let callee = Callee {
             session: self.session_ref(conn, session),
             features: session.features,
@@ -85,10 +81,23 @@ impl Router {
         )))
     }
 
+    fn check_registration_limits(&self, session: &Session, procedure: &str) -> Result<(), Refusal> {
+        let limits = &self.config.limits;
+        let (most, most_bytes) = (limits.registrations, limits.registration_bytes);
+        let message = if session.serving.len() >= most {
+            format!("a session may have {most} registrations")
+        } else if session.serving.uri_bytes() + procedure.len() > most_bytes {
+            format!("the URIs of a session's registrations may have {most_bytes} bytes")
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::new(uri::LIMIT_EXCEEDED, message))
+    }
+
     fn ask_for_registration(&mut self, key: Key, callee: Callee, register: &Register, fx: &mut Effects) {
         let token = self.new_token();
         if let Some(session) = self.conns.session_mut(callee.session.conn) {
-            session.registering.push_back(token);
+            session.serving.ask(&key, token, &self.hasher);
         }
         let pending = PendingRegister {
             callee: callee.session,
@@ -160,13 +169,13 @@ impl Router {
         let Some(session) = self.conns.same_session_mut(callee) else {
             return self.post_unregister(key, (registration, callee), None, fx);
         };
-        session.registering.remove(&token);
+        session.serving.end_asking(&key, token);
         if !given_up.contains(&registration) {
             let held = Registration {
                 key: key.clone(),
                 incarnation,
             };
-            session.registrations.insert(registration, held, &self.hasher);
+            session.serving.insert(registration, held, &self.hasher);
         }
         fx.send(
             callee.conn,
@@ -218,7 +227,7 @@ impl Router {
         let Some(session) = self.conns.same_session_mut(pending.callee) else {
             return;
         };
-        session.registering.remove(&token);
+        session.serving.end_asking(&pending.key, token);
         let request = (RequestKind::Register, pending.request);
         self.refuse(pending.callee.conn, request, Refusal::new(error, ""), fx);
         self.release_held(pending.callee, fx);
@@ -228,7 +237,7 @@ impl Router {
         let Some(session) = self.conns.session_mut(conn) else {
             return;
         };
-        let Some(Registration { key, .. }) = session.registrations.remove(&unregister.registration) else {
+        let Some(Registration { key, .. }) = session.serving.remove(unregister.registration) else {
             let refusal = Refusal::new(uri::NO_SUCH_REGISTRATION, "");
             return self.refuse(conn, (RequestKind::Unregister, unregister.request), refusal, fx);
         };
@@ -281,10 +290,8 @@ impl Router {
         let Some(session) = self.conns.same_session_mut(callee) else {
             return;
         };
-        for token in session.registering.iter() {
-            if let Some(Pending::Register(pending)) = self.pending.get_mut(token)
-                && pending.key == *key
-            {
+        for token in session.serving.asked_for(key) {
+            if let Some(Pending::Register(pending)) = self.pending.get_mut(token) {
                 pending.given_up.push(registration);
             }
         }
@@ -315,8 +322,8 @@ impl Router {
             return;
         };
         // Lost before the grant is complete: REGISTERED comes first all the same.
-        for token in session.registering.iter() {
-            if let Some(Pending::Register(pending)) = self.pending.get_mut(token)
+        for token in session.serving.all_asked() {
+            if let Some(Pending::Register(pending)) = self.pending.get_mut(&token)
                 && pending.registration.is_some_and(|(id, _)| id == registration)
             {
                 pending.revoked = Some(why.clone());
@@ -336,7 +343,7 @@ impl Router {
         let Some(session) = self.conns.same_session_mut(callee) else {
             return;
         };
-        if session.registrations.remove(&registration).is_none() {
+        if session.serving.remove(registration).is_none() {
             return;
         }
         let reason = match why {
@@ -357,13 +364,8 @@ impl Router {
     }
 
     /// The session ended.
-    pub(crate) fn end_registrations(
-        &mut self,
-        callee: SessionRef,
-        registrations: LazyMap<RegistrationId, Registration>,
-        fx: &mut Effects,
-    ) {
-        for (registration, Registration { key, .. }) in registrations.into_sorted() {
+    pub(crate) fn end_registrations(&mut self, callee: SessionRef, serving: Serving, fx: &mut Effects) {
+        for (registration, Registration { key, .. }) in serving.into_sorted() {
             self.post_unregister(key, (registration, callee), None, fx);
         }
     }

@@ -106,10 +106,11 @@ impl Router {
         let call = self.calls.remove(key)?;
         let calls = &self.calls;
         self.timers.call_ended(|key| calls.get(key).is_some());
-        if let Some(Waiting { procedure, .. }) = call.rare.as_ref().and_then(|rare| rare.waiting.as_ref())
+        if let Some(Waiting { procedure, place, .. }) =
+            call.rare.as_ref().and_then(|rare| rare.waiting.as_ref())
             && let Some(queue) = &procedure.queue
         {
-            queue.quit(key);
+            queue.quit(*place);
         }
         if let Some(callee) = &call.place {
             self.leave_callee(callee, fx);

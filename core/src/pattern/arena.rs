@@ -2,6 +2,7 @@
 
 use core::num::NonZeroU32;
 use core::ops::{Index, IndexMut};
+use std::sync::Arc;
 
 /// Names a node of an [`Arena`]. Never zero, so that an optional one is four octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,16 +20,13 @@ impl NodeId {
 /// What a trie stores under a pattern.
 #[derive(Debug)]
 pub(super) struct Entry<V> {
-    pub(super) uri: Box<str>,
+    pub(super) uri: Arc<str>,
     pub(super) value: V,
 }
 
 impl<V> Entry<V> {
-    pub(super) fn new(uri: &str, value: V) -> Box<Self> {
-        Box::new(Self {
-            uri: uri.into(),
-            value,
-        })
+    pub(super) fn new(uri: Arc<str>, value: V) -> Box<Self> {
+        Box::new(Self { uri, value })
     }
 }
 

@@ -1,14 +1,16 @@
 //! URIs that are compared as a whole: a keyed hash map.
 
-use ahash::RandomState;
 use std::collections::HashMap;
+use std::sync::Arc;
+
+use ahash::RandomState;
 
 /// Below this capacity a map is not worth shrinking.
 const CAPACITY_KEPT: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct ExactMap<V> {
-    entries: HashMap<Box<str>, V, RandomState>,
+    entries: HashMap<Arc<str>, V, RandomState>,
 }
 
 impl<V> ExactMap<V> {
@@ -30,8 +32,8 @@ impl<V> ExactMap<V> {
         self.entries.get_mut(uri)
     }
 
-    pub(super) fn get_or_insert_with(&mut self, uri: &str, value: impl FnOnce() -> V) -> &mut V {
-        self.entries.entry(uri.into()).or_insert_with(value)
+    pub(super) fn get_or_insert_with(&mut self, uri: Arc<str>, value: impl FnOnce() -> V) -> &mut V {
+        self.entries.entry(uri).or_insert_with(value)
     }
 
     /// The entry of `uri` with the map's own copy of it.
@@ -65,7 +67,7 @@ mod tests {
     fn memory_follows_the_number_of_entries() {
         let mut map = ExactMap::new(RandomState::with_seeds(1, 2, 3, 4));
         for n in 0..10_000 {
-            map.get_or_insert_with(&format!("com.app.{n}"), || n);
+            map.get_or_insert_with(format!("com.app.{n}").into(), || n);
         }
         for n in 10..10_000 {
             assert_eq!(map.remove(&format!("com.app.{n}")), Some(n));

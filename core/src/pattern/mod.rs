@@ -6,7 +6,8 @@
 //!   entries (`wildcard/mod.rs` says what a hostile set of wildcards can do).
 //! - Hashing is keyed with seeds given at construction, since strangers choose URIs. Equal seeds and equal
 //!   operations iterate in equal order, so that a simulation can be replayed.
-//! - The map owns copies of its URIs: an entry never keeps a received buffer alive.
+//! - The map has copies of its URIs, or shares those of others, who all may keep them as long as the map does: an entry
+//!   never keeps a received buffer alive.
 //! - Matching does not allocate, but for wildcards deeper than a fixed number of components.
 //!
 //! The map does not validate: see [`crate::uri`].
@@ -22,6 +23,7 @@ mod tests;
 mod wildcard;
 
 use core::ops::ControlFlow;
+use std::sync::Arc;
 
 use ahash::RandomState;
 
@@ -91,26 +93,22 @@ impl<V> PatternMap<V> {
         }
     }
 
-    /// The value of exactly this entry, which is made by `value` if it is new.
-    pub fn get_or_insert_with(
+    /// Sets the value of exactly this entry, and returns the one it had. A new entry shares `uri` with whoever else has it.
+    pub fn insert(
         &mut self,
         policy: MatchPolicy,
-        uri: &str,
-        value: impl FnOnce() -> V,
-    ) -> &mut V {
+        uri: impl AsRef<str> + Into<Arc<str>>,
+        value: V,
+    ) -> Option<V> {
+        if let Some(old) = self.get_mut(policy, uri.as_ref()) {
+            return Some(core::mem::replace(old, value));
+        }
+        let (uri, value) = (uri.into(), || value);
         match policy {
             MatchPolicy::Exact => self.exact.get_or_insert_with(uri, value),
             MatchPolicy::Prefix => self.prefix.get_or_insert_with(uri, value),
             MatchPolicy::Wildcard => self.wildcard.get_or_insert_with(uri, value),
-        }
-    }
-
-    /// Sets the value of exactly this entry, and returns the one it had.
-    pub fn insert(&mut self, policy: MatchPolicy, uri: &str, value: V) -> Option<V> {
-        if let Some(old) = self.get_mut(policy, uri) {
-            return Some(core::mem::replace(old, value));
-        }
-        self.get_or_insert_with(policy, uri, || value);
+        };
         None
     }
 

@@ -9,6 +9,7 @@
 //! many nodes as patterns.
 
 use core::ops::ControlFlow;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -83,7 +84,7 @@ impl<V> PrefixTrie<V> {
         self.nodes[id].entry.as_mut().map(|entry| &mut entry.value)
     }
 
-    pub(super) fn get_or_insert_with(&mut self, uri: &str, value: impl FnOnce() -> V) -> &mut V {
+    pub(super) fn get_or_insert_with(&mut self, uri: Arc<str>, value: impl FnOnce() -> V) -> &mut V {
         let id = self.find_or_add(uri.as_bytes());
         let len = &mut self.len;
         let entry = self.nodes[id].entry.get_or_insert_with(|| {
@@ -271,7 +272,7 @@ mod tests {
     fn characters_that_share_octets_are_told_apart() {
         let mut trie = PrefixTrie::new();
         for uri in ["ä", "ö", "äö"] {
-            trie.get_or_insert_with(uri, || uri);
+            trie.get_or_insert_with(uri.into(), || uri);
         }
         let mut seen = Vec::new();
         let _ = trie.visit("äöü", |uri, _| {
@@ -287,7 +288,7 @@ mod tests {
             let mut trie = PrefixTrie::new();
             for (insert, uri) in &ops {
                 if *insert {
-                    trie.get_or_insert_with(uri, || ());
+                    trie.get_or_insert_with(uri.as_str().into(), || ());
                 } else {
                     trie.remove(uri);
                 }

@@ -299,7 +299,7 @@ proptest! {
         for (number, op) in (0..).zip(&ops) {
             match op {
                 Op::Insert(policy, uri) => {
-                    prop_assert_eq!(map.insert(*policy, uri, number), model.insert(*policy, uri, number));
+                    prop_assert_eq!(map.insert(*policy, uri.as_str(), number), model.insert(*policy, uri, number));
                     prop_assert_eq!(map.get(*policy, uri), Some(&number));
                 }
                 Op::Remove(policy, uri) => {
@@ -325,4 +325,15 @@ proptest! {
         model.0.sort();
         prop_assert_eq!(listed, model.0);
     }
+}
+
+#[test]
+fn a_uri_that_others_have_is_not_copied() {
+    let uri: Arc<str> = "com.app.".into();
+    let mut map = empty_map();
+    for policy in [MatchPolicy::Exact, MatchPolicy::Prefix, MatchPolicy::Wildcard] {
+        map.insert(policy, Arc::clone(&uri), ());
+    }
+    assert!(map.iter().all(|found| std::ptr::eq(found.uri, &raw const *uri)));
+    assert_eq!(Arc::strong_count(&uri), 4);
 }

@@ -102,6 +102,13 @@ impl Router {
             Some(State::AwaitingHello { deadline }) if *deadline <= now => {
                 self.close(conn, Close::Normal, fx)
             }
+            // That of a session before: the deadline is a later one now.
+            Some(State::AwaitingHello { deadline }) => self.timers.set(*deadline, Timer::Conn(conn)),
+            Some(State::Established(_)) => {
+                if let Some(session) = self.conns.session_mut(conn) {
+                    session.has_timer = false;
+                }
+            }
             Some(State::ShuttingDown { deadline, close }) if *deadline <= now => {
                 let close = *close;
                 self.close(conn, close, fx)
@@ -112,16 +119,23 @@ impl Router {
 
     /// Gives up everything that the session on `conn` holds. The connection then waits for another HELLO.
     pub(super) fn end_session(&mut self, conn: ConnKey, fx: &mut Effects) {
+        let had_timer = self.conns.session(conn).is_none_or(|session| session.has_timer);
         self.leave(conn, false, fx);
+        // One that is set is over before, and goes on.
+        if !had_timer
+            && let Some(State::AwaitingHello { deadline }) = self.conns.get(conn).map(|conn| &conn.state)
+        {
+            self.timers.set(*deadline, Timer::Conn(conn));
+        }
     }
 
-    /// [`Router::end_session`], where `quiet` without the session's testaments and its meta event.
-    fn leave(&mut self, conn: ConnKey, quiet: bool, fx: &mut Effects) {
+    /// [`Router::end_session`] without a timer for the HELLO; where `quiet` without the session's testaments and its meta
+    /// event.
+    pub(super) fn leave(&mut self, conn: ConnKey, quiet: bool, fx: &mut Effects) {
         let deadline = self.now.after(self.config.limits.hello_timeout);
         let Some(session) = self.conns.take_session(conn, deadline) else {
             return;
         };
-        self.timers.set(deadline, Timer::Conn(conn));
         let me = self.session_ref(conn, &session);
         let (realm, role, identity) = (session.realm, session.role(), session.identity);
         self.realm(realm).sessions[role] -= 1;
@@ -129,7 +143,7 @@ impl Router {
             self.publish_testaments((conn, me.id), *testaments, fx);
         }
         // Registrations before calls: who hears that its callee is gone finds the procedure free.
-        self.end_registrations(me, session.registrations, fx);
+        self.end_registrations(me, session.serving, fx);
         self.end_subscriptions((conn, me.id), realm, &session.subscriptions, fx);
         self.end_calls(session.calls, fx);
         self.end_work(session.work, fx);

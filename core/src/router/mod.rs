@@ -198,7 +198,7 @@ impl Router {
     /// The transport of `conn` is gone; its key is free for another connection.
     pub fn lost(&mut self, now: Time, conn: ConnKey, fx: &mut Effects) {
         self.now = now;
-        self.end_session(conn, fx);
+        self.leave(conn, false, fx);
         self.conns.remove(conn);
         self.deliver_loopback(fx);
     }

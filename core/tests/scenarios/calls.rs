@@ -1,5 +1,7 @@
 //! CA: calls and their answers.
 
+use crosspoint_core::message::Message;
+
 use crate::mesh::{everywhere, where_nobody_is_disclosed};
 use crate::say::{call, call_with, failure, register, register_with, result};
 
@@ -205,5 +207,23 @@ fn ci_004_where_nobody_is_disclosed_call_and_registration_are_refused() {
             mesh.heard(callee),
             ["ERROR Register 2 wamp.error.option_disallowed.disclose_me"]
         );
+    });
+}
+
+#[test]
+fn an_error_is_no_longer_than_other_uris() {
+    everywhere(|mut mesh| {
+        let (caller, callee) = (mesh.join(), mesh.join());
+        mesh.register(callee, register(1, "com.sum"));
+        for (length, heard) in [(1024, None), (1025, Some("ABORT wamp.error.protocol_violation"))] {
+            mesh.say(caller, call(1, "com.sum", "x"));
+            let Some(Message::Invocation(invocation)) = mesh.got(callee).pop() else {
+                panic!("no INVOCATION");
+            };
+            let error = &*"e".repeat(length).leak();
+            mesh.say(callee, failure(invocation.request.0, error, ""));
+            assert_eq!(mesh.heard(callee).pop().as_deref(), heard);
+        }
+        assert!(mesh.is_closed(callee));
     });
 }

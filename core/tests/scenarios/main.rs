@@ -3,6 +3,8 @@
 
 mod calls;
 mod cancelling;
+mod closing;
+mod costs;
 mod durable;
 mod events;
 mod history;

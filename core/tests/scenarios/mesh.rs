@@ -7,6 +7,7 @@ use std::time::Duration;
 use ahash::RandomState;
 use crosspoint_core::authorize::{Allow, Disclose, Permission, Role};
 use crosspoint_core::config::{Access, Anonymous, Limits, RealmConfig, RouterConfig};
+use crosspoint_core::dealer::Procedure;
 use crosspoint_core::effect::{Effect, Effects, HistoryChange, StoredEvent};
 use crosspoint_core::ids::{ConnKey, PublicationId, RegistrationId, SessionId, ShardId, SubscriptionId};
 use crosspoint_core::message::{Hello, Message};
@@ -193,6 +194,16 @@ impl Mesh {
         self.mail[usize::from(from)][usize::from(to)].len()
     }
 
+    /// The procedures that `from` has announced to `to`, and that have not arrived.
+    pub(crate) fn announced(&self, from: u16, to: u16) -> Vec<Arc<Procedure>> {
+        let waiting = self.mail[usize::from(from)][usize::from(to)].iter();
+        let announced = waiting.filter_map(|message| match message {
+            PeerMessage::Procedure { procedure, .. } => Some(Arc::clone(procedure)),
+            _ => None,
+        });
+        announced.collect()
+    }
+
     /// Empties all mailboxes.
     pub(crate) fn settle(&mut self) {
         let shards = self.routers.len();
@@ -312,7 +323,7 @@ pub(crate) fn where_nobody_is_disclosed(scenario: impl Fn(Mesh)) {
     }
 }
 
-fn hello(features: &[&'static str]) -> Message {
+pub(crate) fn hello(features: &[&'static str]) -> Message {
     let mut announced = Dict::new();
     for feature in features {
         announced.push(*feature, true);

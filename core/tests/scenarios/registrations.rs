@@ -2,7 +2,8 @@
 
 use crosspoint_core::ids::RegistrationId;
 
-use crate::mesh::everywhere;
+use crate::mesh::{Mesh, everywhere};
+use crate::races::join;
 use crate::say::{call, register, result, unregister};
 
 #[test]
@@ -89,4 +90,58 @@ fn gb_012_a_lost_session_leaves_nothing() {
         mesh.lose(callee);
         assert_eq!(mesh.leftovers(0), Default::default());
     });
+}
+
+const FULL: &str = "crosspoint.error.limit_exceeded";
+
+#[test]
+fn the_uris_of_a_session_have_so_many_bytes() {
+    for shards in [1, 2] {
+        let mut mesh = Mesh::with(shards, |config| config.limits.registration_bytes = 20);
+        let (other, callee) = (mesh.join(), mesh.join());
+        mesh.register(other, register(1, "com.taken"));
+        let first = mesh.register(callee, register(1, "com.sum.of.a"));
+        mesh.say(callee, register(2, "com.sum.b"));
+        assert_eq!(mesh.heard(callee), [format!("ERROR Register 2 {FULL}")]);
+        // What was refused does not count.
+        for request in 3..=5 {
+            mesh.say(callee, register(request, "com.sum"));
+            mesh.say(callee, register(request, "com.ab"));
+            let id = match &mesh.got(callee)[..] {
+                [crosspoint_core::message::Message::Registered(registered), _] => registered.registration,
+                other => panic!("{other:?}"),
+            };
+            mesh.say(callee, unregister(request, id));
+            mesh.got(callee);
+        }
+        mesh.say(callee, unregister(6, first));
+        for request in 7..=9 {
+            mesh.say(callee, register(request, "com.taken"));
+            let taken = format!("ERROR Register {request} wamp.error.procedure_already_exists");
+            assert_eq!(mesh.heard(callee).pop(), Some(taken));
+        }
+        // What is asked for counts, and so does a key once that is asked for twice.
+        mesh.tell(callee, register(10, "com.sum.of.a"));
+        mesh.tell(callee, register(11, "com.sum.b"));
+        mesh.settle();
+        let heard = mesh.heard(callee);
+        assert!(heard.contains(&format!("ERROR Register 11 {FULL}")), "{heard:?}");
+        assert!(heard.contains(&"REGISTERED 10".into()), "{heard:?}");
+    }
+}
+
+#[test]
+fn a_call_for_what_is_gone_does_not_wait_for_other_registrations() {
+    let mut mesh = Mesh::new(2);
+    let (callee, caller) = (join(&mut mesh, 0), join(&mut mesh, 1));
+    let gone = mesh.register(callee, register(1, "com.gone"));
+    mesh.tell(callee, unregister(2, gone));
+    mesh.tell(callee, register(3, "com.other"));
+    mesh.tell(caller, call(1, "com.gone", "x"));
+    let before = mesh.waiting(0, 1);
+    mesh.deliver(1, 0);
+    assert_eq!(mesh.waiting(0, 1), before + 1, "it goes back");
+    mesh.settle();
+    assert_eq!(mesh.heard(callee), ["UNREGISTERED 2", "REGISTERED 3"]);
+    assert_eq!(mesh.heard(caller), ["ERROR Call 1 wamp.error.no_such_procedure"]);
 }

@@ -145,3 +145,23 @@ fn sr_015_force_reregister_takes_over() {
         assert_eq!(called(&mut mesh, caller, &[other]), 0);
     });
 }
+
+#[test]
+fn a_caller_that_stays_with_many_callees_forgets_none_at_a_further_call() {
+    for shards in [1, 2] {
+        let mut mesh = Mesh::with(shards, |config| config.limits.registrations = 2);
+        let caller = mesh.join();
+        let callees = [mesh.join(), mesh.join()];
+        for callee in callees {
+            for procedure in ["com.sum", "com.product"] {
+                mesh.register(callee, register_shared(1, procedure, InvokePolicy::Sticky));
+            }
+        }
+        for request in 1..=6 {
+            mesh.say(caller, call(request * 2, "com.sum", "x"));
+            mesh.say(caller, call(request * 2 + 1, "com.product", "x"));
+        }
+        let got = callees.map(|callee| mesh.heard(callee).len());
+        assert!(got.iter().all(|count| count % 6 == 0), "{got:?}");
+    }
+}

@@ -63,6 +63,8 @@ pub struct Limits {
     pub subscriptions_per_session: usize,
     /// Most registrations of a session.
     pub registrations_per_session: usize,
+    /// Most bytes of the URIs of a session's registrations.
+    pub registration_bytes_per_session: usize,
     /// Most calls of a session that wait for an answer.
     pub pending_calls_per_session: usize,
     /// Most bytes of calls that are kept for a session, of each kind.
@@ -86,6 +88,7 @@ impl Default for Limits {
             uri_length: 1024,
             subscriptions_per_session: 100_000,
             registrations_per_session: 100_000,
+            registration_bytes_per_session: 16 << 20,
             pending_calls_per_session: 10_000,
             call_bytes_per_session: 16 << 20,
             testaments_per_session: 100,

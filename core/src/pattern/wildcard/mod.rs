@@ -18,6 +18,7 @@
 mod node;
 
 use core::ops::ControlFlow;
+use std::sync::Arc;
 
 use ahash::RandomState;
 use smallvec::SmallVec;
@@ -70,8 +71,8 @@ impl<V> WildcardTrie<V> {
         self.nodes[id].entry.as_mut().map(|entry| &mut entry.value)
     }
 
-    pub(super) fn get_or_insert_with(&mut self, uri: &str, value: impl FnOnce() -> V) -> &mut V {
-        let id = self.find_or_add(uri);
+    pub(super) fn get_or_insert_with(&mut self, uri: Arc<str>, value: impl FnOnce() -> V) -> &mut V {
+        let id = self.find_or_add(&uri);
         let len = &mut self.len;
         let entry = self.nodes[id].entry.get_or_insert_with(|| {
             *len += 1;
@@ -322,7 +323,7 @@ mod tests {
             let mut trie = WildcardTrie::new(RandomState::with_seeds(1, 2, 3, 4));
             for (insert, uri) in &ops {
                 if *insert {
-                    trie.get_or_insert_with(uri, || ());
+                    trie.get_or_insert_with(uri.as_str().into(), || ());
                 } else {
                     trie.remove(uri);
                 }
@@ -357,7 +358,7 @@ mod tests {
         for place in 0..depth {
             let mut components = vec![""; depth];
             components[..=place].fill("x");
-            trie.get_or_insert_with(&components.join("."), || place);
+            trie.get_or_insert_with(components.join(".").into(), || place);
         }
         let mut seen = Vec::new();
         let _ = trie.visit(&vec!["x"; depth].join("."), |_, place| {

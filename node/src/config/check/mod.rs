@@ -297,6 +297,11 @@ fn limits(field: &Field<'_>) -> Option<Limits> {
             defaults.registrations_per_session,
             |field| count(field, "a number of registrations", 1, 10_000_000),
         ),
+        registration_bytes_per_session: section.or(
+            "registration_bytes_per_session",
+            defaults.registration_bytes_per_session,
+            |field| count(field, "bytes", 1024, 1 << 30),
+        ),
         pending_calls_per_session: section.or(
             "pending_calls_per_session",
             defaults.pending_calls_per_session,
