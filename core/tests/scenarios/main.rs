@@ -1,6 +1,7 @@
 //! Scenarios of a few sessions on one shard and on two: what a client sees, line by line of the conformance
 //! list, and the races between shards that the simulation found. Nothing here is random.
 
+mod asking;
 mod calls;
 mod cancelling;
 mod closing;
