@@ -209,6 +209,17 @@ fn a_result_too_large_for_the_caller_becomes_an_error() {
     assert_eq!(world.shards[1].counters().replies_too_large.get(), 1);
 }
 
+/// What is long need not be the payload.
+#[test]
+fn an_error_too_large_for_the_caller_becomes_a_shorter_one() {
+    let (mut world, caller, callee) = call_scene(512, 1 << 24);
+    world.send(&caller, &json!([48, 1, {}, "com.proc"]));
+    let invocation = callee.answer();
+    let error = format!("com.{}", "x".repeat(600));
+    world.send(&callee, &json!([8, 68, invocation[1], {}, error]));
+    assert_eq!(caller.answer(), size_exceeded(1));
+}
+
 #[test]
 fn an_invocation_too_large_for_the_callee_is_answered_for_it() {
     let (mut world, caller, callee) = call_scene(1 << 24, 2048);

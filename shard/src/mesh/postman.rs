@@ -68,7 +68,8 @@ impl Postman {
             self.order.push(to);
         }
         if outgoing.batch.len() >= BATCH_MAX || outgoing.batch_bytes >= BATCH_BYTES_MAX {
-            self.send_to(to);
+            // All, since what was posted before it to others must not come later.
+            self.send();
         }
     }
 

@@ -109,6 +109,22 @@ fn what_is_posted_first_is_sent_first() {
     assert_eq!(look.seen.load(Ordering::Relaxed), 1);
 }
 
+/// A long turn does not wait for its end, but then nothing of it does.
+#[test]
+fn a_full_batch_takes_along_what_was_posted_before_it() {
+    let (mesh, mut mailboxes) = Mesh::new(3, MeshLimits::default());
+    let mut postman = postman(0, &mesh);
+    postman.post(ShardId(2), ack(0));
+    let mut number = 0;
+    while mailboxes[1].is_empty() {
+        assert!(mailboxes[2].is_empty() && number < 1000);
+        number += 1;
+        postman.post(ShardId(1), ack(number));
+    }
+    assert_eq!(numbers(&mut mailboxes[2]), [0]);
+    assert_eq!(numbers(&mut mailboxes[1]).len() as u64, number);
+}
+
 #[test]
 fn a_full_mailbox_keeps_the_order() {
     let (mesh, mut mailboxes) = Mesh::new(2, SMALL);

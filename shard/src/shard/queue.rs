@@ -82,9 +82,9 @@ impl Shard {
             Message::Error(Error {
                 kind: RequestKind::Call,
                 request,
-                payload,
+                error,
                 ..
-            }) if !payload.is_empty() => {
+            }) if &**error != error_uri::PAYLOAD_SIZE_EXCEEDED => {
                 self.refuse_call(to, *request);
             }
             Message::Invocation(Invocation { request, .. }) => {
