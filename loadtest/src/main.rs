@@ -29,27 +29,24 @@ use crate::report::{Comparison, Report, html_of_comparison, html_of_report};
 
 /// Something was lost, repeated, reordered or changed.
 const EXIT_LOST: u8 = 1;
-/// The run failed; what clap exits with on a wrong command line, too.
+/// The run could not be set up, or not go on to its end, such as when the router closed a connection; what clap exits
+/// with on a wrong command line, too.
 const EXIT_FAILED: u8 = 2;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().into_command() {
         Some(Command::Run(scenario)) => run(&scenario),
-        Some(Command::Compare(files)) => compare(&files).map(|()| true),
+        Some(Command::Compare(files)) => compare(&files).map(|()| ExitCode::SUCCESS),
         None => Err(anyhow!("what to run is missing; see --help")),
     };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(EXIT_LOST),
-        Err(error) => {
-            eprintln!("crosspoint-loadtest: {error:#}");
-            ExitCode::from(EXIT_FAILED)
-        }
-    }
+    outcome.unwrap_or_else(|error| {
+        eprintln!("crosspoint-loadtest: {error:#}");
+        ExitCode::from(EXIT_FAILED)
+    })
 }
 
-/// Whether nothing was lost, repeated, reordered or changed.
-fn run(scenario: &Scenario) -> anyhow::Result<bool> {
+/// What the run's report says, as an exit status.
+fn run(scenario: &Scenario) -> anyhow::Result<ExitCode> {
     let common = scenario.common();
     let mut report = scenario::run(scenario)?;
     report.url.clone_from(&common.url);
@@ -67,7 +64,11 @@ fn run(scenario: &Scenario) -> anyhow::Result<bool> {
     if let Some(file) = &common.html {
         write(file, &html_of_report(&report))?;
     }
-    Ok(report.ok)
+    Ok(match (report.failed, report.ok) {
+        (true, _) => ExitCode::from(EXIT_FAILED),
+        (false, false) => ExitCode::from(EXIT_LOST),
+        (false, true) => ExitCode::SUCCESS,
+    })
 }
 
 fn compare(files: &Compare) -> anyhow::Result<()> {

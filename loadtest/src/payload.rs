@@ -77,17 +77,19 @@ impl Template {
         }
     }
 
-    /// Reads what a payload says; `None` if it is not one of ours, or not of this size.
+    /// Reads what a payload says; `None` if it is not one of ours, or any octet of it is not as it was sent.
     pub(crate) fn read(&self, payload: &Payload) -> Option<Stamp> {
         let at = find(&payload.args)?;
         let text = &payload.args[at..];
         // JSON puts a quotation mark and a bracket behind the text, UBJSON a bracket, the others nothing.
-        let behind = match payload.format {
-            Format::Json => 2,
-            Format::BjData | Format::UbJson => 1,
-            _ => 0,
+        let behind: &[u8] = match payload.format {
+            Format::Json => b"\"]",
+            Format::BjData | Format::UbJson => b"]",
+            _ => b"",
         };
-        if text.len() != self.size + behind {
+        let (text, rest) = text.split_at_checked(self.size)?;
+        let sent = &self.encoded.args[self.at..self.at + self.size];
+        if rest != behind || text[MIN_SIZE..] != sent[MIN_SIZE..] {
             return None;
         }
         Some(Stamp {
@@ -159,9 +161,12 @@ mod tests {
             let with = |args: Bytes| Payload { args, ..good.clone() };
             assert_eq!(template.read(&with(good.args.slice(..good.args.len() - 1))), None);
             assert_eq!(template.read(&with(Bytes::new())), None);
-            let mut changed = good.args.to_vec();
-            changed[template.at + SEQUENCE] = b'g';
-            assert_eq!(template.read(&with(changed.into())), None);
+            // Within the stamp, within the filler, and at the very end.
+            for place in [template.at + SEQUENCE, template.at + 100, good.args.len() - 1] {
+                let mut changed = good.args.to_vec();
+                changed[place] ^= 0x80;
+                assert_eq!(template.read(&with(changed.into())), None, "{format:?} {place}");
+            }
             assert_eq!(template.read(&Payload::EMPTY), None);
         }
     }

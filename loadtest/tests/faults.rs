@@ -78,7 +78,8 @@ fn changed_events_and_results() {
 fn a_connection_that_ends() {
     for scenario in [&FANOUT[..], &RPC] {
         let (status, report) = run(Fault::Hang, scenario);
-        assert_eq!(status, 1, "{report}");
+        assert_eq!(status, 2, "{report}");
+        assert_eq!(report["failed"], true, "{report}");
         assert!(report["warnings"].to_string().contains("connection"), "{report}");
     }
 }

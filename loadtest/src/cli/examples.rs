@@ -11,7 +11,9 @@ How to read the figures:
   'harness' is this program: near 100 % of a core, rates are its own limit, not the router's.
   Every payload carries its sender, number and time; each receiver checks that all arrive, once, in order.
 
-Exit status: 0 nothing was lost; 1 something was lost, repeated, reordered or changed; 2 the run failed.";
+Exit status: 0 all went well; 1 something was lost, repeated, reordered or changed, or a call failed; 2 the run failed: it
+could not be set up, or the router closed a connection or said what it should not; whatever was found until then is
+reported.";
 
 pub(super) const FANOUT: &str = "\
 Examples:

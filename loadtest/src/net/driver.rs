@@ -51,8 +51,8 @@ impl Driver {
         })
     }
 
-    /// Opens `count` sessions, at most `at_once` of them at a time, with the serializers taken in turn; tells `watch`
-    /// how many the driver has after each turn.
+    /// Opens a session for each of the serializers, at most `at_once` of them at a time; tells `watch` how many the
+    /// driver has after each turn.
     ///
     /// # Errors
     /// If one of them cannot be opened, or not within `timeout`.
@@ -60,18 +60,17 @@ impl Driver {
         &mut self,
         handler: &mut H,
         formats: &[Format],
-        (count, at_once): (usize, usize),
+        at_once: usize,
         timeout: Duration,
         watch: impl Fn(u64),
     ) -> anyhow::Result<()> {
         let until = self.io.now() + timeout.as_nanos() as u64;
         let first = self.io.len();
-        let end = first + count;
+        let end = first + formats.len();
         loop {
             while self.io.len() < end && self.io.opening < at_once.max(1) {
-                let format = formats[(self.io.len() - first) % formats.len()];
                 let now = self.io.now();
-                self.io.connect(format, now)?;
+                self.io.connect(formats[self.io.len() - first], now)?;
             }
             watch((self.io.len() - self.io.opening) as u64);
             if self.io.len() == end && self.io.opening == 0 {

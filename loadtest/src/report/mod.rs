@@ -37,8 +37,11 @@ pub(crate) struct Report {
     pub(crate) slow_readers: Option<SlowReaders>,
     /// What puts the figures into doubt.
     pub(crate) warnings: Vec<String>,
-    /// Whether nothing was lost, repeated, reordered or changed.
+    /// Whether the run came to its end, and nothing was lost, repeated, reordered or changed.
     pub(crate) ok: bool,
+    /// Whether the run could not go on as asked for, such as when the router closed a connection.
+    #[serde(default)]
+    pub(crate) failed: bool,
 }
 
 /// What became of one load, over the whole run.
@@ -168,6 +171,7 @@ impl Report {
             slow_readers: None,
             warnings: Vec::new(),
             ok: true,
+            failed: false,
         }
     }
 
@@ -180,7 +184,8 @@ impl Report {
     /// Takes in what became of one load.
     pub(crate) fn take_in(&mut self, outcome: Outcome) {
         self.verified.add(&outcome.tally);
-        self.ok &= !outcome.failed && self.verified.is_clean();
+        self.failed |= outcome.failed;
+        self.ok = !self.failed && self.verified.is_clean();
         self.warnings.extend(outcome.warnings);
     }
 

@@ -21,6 +21,9 @@ use crate::verify::{Sequence, Tally};
 /// not read. What was to be sent meanwhile is sent later, and its latency counts from when it should have been.
 const QUEUE_MAX: usize = 4 << 20;
 
+/// Which of the groups of sessions reads.
+const READERS: usize = 1;
+
 /// What all subscribers of one topic do.
 pub(super) const ALL_EXACT: Shares = Shares {
     exact: 1,
@@ -236,6 +239,13 @@ impl Load for Fan {
 
     fn groups(&self) -> Vec<u64> {
         vec![self.crowd.publishers, self.crowd.readers, self.crowd.slow]
+    }
+
+    fn turn(&self, group: usize, session: u64) -> u64 {
+        match group {
+            READERS => self.plan.turn(session, self.shares),
+            _ => session,
+        }
     }
 
     fn granted(&self) -> (u64, u64) {

@@ -19,8 +19,13 @@ pub(super) trait Load: Handler {
     where
         Self: Sized;
 
-    /// How many sessions to open, one group after the other; each group takes the serializers in turn.
+    /// How many sessions to open, one group after the other.
     fn groups(&self) -> Vec<u64>;
+
+    /// Which of the serializers, taken in turn, a session of a group has.
+    fn turn(&self, _group: usize, session: u64) -> u64 {
+        session
+    }
 
     /// How many of the subscriptions and registrations that its sessions begin with are granted, and how many there
     /// are to be.

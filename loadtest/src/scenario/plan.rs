@@ -32,6 +32,13 @@ pub(super) enum Pattern {
     Wildcard(u64),
 }
 
+/// How a subscriber subscribes, and which one of its kind it is.
+enum Kind {
+    Exact(u64),
+    Prefix(u64),
+    Wildcard(u64),
+}
+
 /// How many subscribers of ten, or of whatever the sum is, subscribe in which way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shares {
@@ -92,24 +99,29 @@ impl Plan {
 
     /// What a subscriber subscribes to; those of one kind take topics, groups or items in turn.
     pub(super) const fn pattern(&self, subscriber: u64, shares: Shares) -> Pattern {
-        let Shares {
-            exact,
-            prefix,
-            wildcard,
-        } = shares;
-        let sum = exact + prefix + wildcard;
-        let (round, place) = (subscriber / sum, subscriber % sum);
-        if place < exact {
-            let topic = (round * exact + place) % self.topics();
-            Pattern::Exact(Topic {
-                group: topic / self.items,
-                item: topic % self.items,
-            })
-        } else if place < exact + prefix {
-            Pattern::Prefix((round * prefix + place - exact) % self.groups)
-        } else {
-            Pattern::Wildcard((round * wildcard + place - exact - prefix) % self.items)
+        match kind(subscriber, shares) {
+            Kind::Exact(nth) => {
+                let topic = nth % self.topics();
+                Pattern::Exact(Topic {
+                    group: topic / self.items,
+                    item: topic % self.items,
+                })
+            }
+            Kind::Prefix(nth) => Pattern::Prefix(nth % self.groups),
+            Kind::Wildcard(nth) => Pattern::Wildcard(nth % self.items),
         }
+    }
+
+    /// Which of the serializers, taken in turn, a subscriber has: a mixture for each kind, and for each topic, group
+    /// or item.
+    pub(super) const fn turn(&self, subscriber: u64, shares: Shares) -> u64 {
+        let (nth, targets) = match kind(subscriber, shares) {
+            Kind::Exact(nth) => (nth, self.topics()),
+            Kind::Prefix(nth) => (nth, self.groups),
+            Kind::Wildcard(nth) => (nth, self.items),
+        };
+        // By `nth` alone, each target would have one serializer only, where their numbers are multiples of each other.
+        nth % targets + nth / targets
     }
 
     /// How many of the first `subscribers` get what is published to each topic, by [`Plan::index`].
@@ -180,12 +192,33 @@ impl Plan {
     }
 }
 
+/// Of which kind a subscriber is.
+const fn kind(subscriber: u64, shares: Shares) -> Kind {
+    let Shares {
+        exact,
+        prefix,
+        wildcard,
+    } = shares;
+    let sum = exact + prefix + wildcard;
+    let (round, place) = (subscriber / sum, subscriber % sum);
+    if place < exact {
+        Kind::Exact(round * exact + place)
+    } else if place < exact + prefix {
+        Kind::Prefix(round * prefix + place - exact)
+    } else {
+        Kind::Wildcard(round * wildcard + place - exact - prefix)
+    }
+}
+
 fn item_name(item: u64) -> String {
     format!("i{item:07}")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use super::super::fan::ALL_EXACT;
     use super::*;
 
     const SHARES: Shares = Shares {
@@ -250,6 +283,28 @@ mod tests {
             assert!(patterns.contains(&Pattern::Prefix(group)));
             assert!((0..2).all(|item| patterns.contains(&Pattern::Exact(Topic { group, item }))));
         }
+    }
+
+    #[test]
+    fn serializers_are_mixed_within_each_kind_and_each_target() {
+        let usual = Shares {
+            exact: 8,
+            prefix: 1,
+            wildcard: 1,
+        };
+        let plan = Plan::new("a".to_owned(), 8, 2);
+        let mut seen = HashSet::new();
+        for subscriber in 0..200 {
+            seen.insert((
+                plan.subscription(plan.pattern(subscriber, usual)),
+                plan.turn(subscriber, usual) % 2,
+            ));
+        }
+        // 8 topics, 4 groups and 2 items, each with either serializer.
+        assert_eq!(seen.len(), 2 * (8 + 4 + 2));
+        let single = Plan::single("a".to_owned());
+        let turns = [0, 1, 2].map(|subscriber| single.turn(subscriber, ALL_EXACT));
+        assert_eq!(turns, [0, 1, 2]);
     }
 
     #[test]

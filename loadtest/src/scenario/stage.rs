@@ -84,13 +84,15 @@ impl<'a> Stage<'a> {
         let progress = Progress::of_count("opening sessions", total);
         for place in 0..loads.len() {
             loads[place].flow_mut().first = self.driver.io.len();
-            for count in loads[place].groups() {
-                let how_many = (count as usize, self.common.connecting as usize);
+            for (group, count) in loads[place].groups().into_iter().enumerate() {
+                let turns = (0..count).map(|session| loads[place].turn(group, session) as usize);
+                let formats: Vec<_> = turns
+                    .map(|turn| self.formats[turn % self.formats.len()])
+                    .collect();
+                let at_once = self.common.connecting as usize;
                 let mut cast = Cast(loads);
                 let watch = |open| progress.reach(open);
-                let opened = self
-                    .driver
-                    .open(&mut cast, &self.formats, how_many, timeout, watch);
+                let opened = self.driver.open(&mut cast, &formats, at_once, timeout, watch);
                 cast.check()?;
                 opened?;
             }

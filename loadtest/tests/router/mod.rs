@@ -245,11 +245,11 @@ fn published(request: RequestId) -> Message {
     })
 }
 
-/// The mark that every payload begins with is no longer there.
+/// The last octet of the payload is another one.
 fn changed(payload: Payload) -> Payload {
     let mut args = payload.args.to_vec();
-    if let Some(mark) = args.iter_mut().find(|octet| **octet == b'~') {
-        *mark = b'-';
+    if let Some(last) = args.last_mut() {
+        *last ^= 1;
     }
     let args = Bytes::from(args);
     Payload { args, ..payload }
