@@ -1,7 +1,8 @@
 //! Where the router is, and what it speaks: the URL of the command line.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use crosspoint_codec::frame::Framing;
@@ -42,14 +43,46 @@ impl Target {
         matches!(self.protocol, Protocol::Wamp(_))
     }
 
-    /// The address to connect to: the first that the name has.
-    pub(crate) fn resolve(&self) -> anyhow::Result<SocketAddr> {
-        let addresses = (&*self.host, self.port).to_socket_addrs();
-        let mut addresses = addresses.with_context(|| format!("looking up {}", self.host))?;
+    /// The address to connect to: the first of the name's that accepts a connection, and that one of `sources`, if there
+    /// are any, can connect to.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(crate) fn reach(&self, sources: &[IpAddr]) -> anyhow::Result<SocketAddr> {
+        let host = &self.host;
+        let addresses = (&**host, self.port).to_socket_addrs();
+        let mut addresses: Vec<_> = addresses.with_context(|| format!("looking up {host}"))?.collect();
+        ensure!(!addresses.is_empty(), "{host} has no address");
         addresses
-            .next()
-            .with_context(|| format!("{} has no address", self.host))
+            .retain(|address| sources.is_empty() || sources.iter().any(|source| fits(*source, *address)));
+        ensure!(
+            !addresses.is_empty(),
+            "--source: {host} has no address of the same family, IPv4 or IPv6"
+        );
+        first_that_accepts(&addresses).with_context(|| format!("connecting to {host}"))
     }
+}
+
+/// Whether one can be connected to from the other: both are of IPv4, or of IPv6.
+pub(crate) const fn fits(source: IpAddr, address: SocketAddr) -> bool {
+    source.is_ipv4() == address.is_ipv4()
+}
+
+/// A name such as `localhost` often has an IPv6 address first, while the router listens on IPv4 only. A single address is
+/// not tried out.
+fn first_that_accepts(addresses: &[SocketAddr]) -> anyhow::Result<SocketAddr> {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    if let [only] = addresses {
+        return Ok(*only);
+    }
+    let mut refusals = Vec::new();
+    for address in addresses {
+        match TcpStream::connect_timeout(address, PATIENCE) {
+            Ok(_) => return Ok(*address),
+            Err(error) => refusals.push(format!("{address}: {error}")),
+        }
+    }
+    bail!("no address accepts: {}", refusals.join("; "))
 }
 
 impl FromStr for Target {
@@ -117,6 +150,8 @@ fn split_authority(authority: &str, usual_port: u16) -> anyhow::Result<(&str, u1
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     fn target(url: &str) -> Target {
@@ -161,7 +196,24 @@ mod tests {
         let target = target("ws://[::1]:8080/ws");
         assert_eq!(target.host, "::1");
         assert_eq!(target.authority(), "[::1]:8080");
-        assert!(target.resolve().unwrap().is_ipv6());
+        assert!(target.reach(&[]).unwrap().is_ipv6());
+        let source = IpAddr::from([127, 0, 0, 1]);
+        let error = target.reach(&[source]).unwrap_err().to_string();
+        assert!(error.contains("--source: ::1"), "{error}");
+    }
+
+    #[test]
+    fn of_several_addresses_the_first_that_accepts_is_taken() {
+        let listener = TcpListener::bind("127.0.0.2:0").unwrap();
+        let good = listener.local_addr().unwrap();
+        let bad = SocketAddr::from(([127, 0, 0, 1], good.port()));
+        assert_eq!(first_that_accepts(&[bad, good]).unwrap(), good);
+        drop(listener);
+        let error = first_that_accepts(&[bad, good]).unwrap_err().to_string();
+        assert!(
+            error.contains(&bad.to_string()) && error.contains(&good.to_string()),
+            "{error}"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod examples;
 mod options;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -121,6 +122,10 @@ pub(crate) struct Common {
     /// with, nats://HOST:PORT, redis://HOST:PORT (publish/subscribe) or mqtt://HOST:PORT (3.1.1, quality of service 0)
     #[arg(long, default_value = "ws://127.0.0.1:8080/ws")]
     pub(crate) url: String,
+    /// Addresses of this machine to connect from, one after the other: each has some 28,000 ports
+    /// (net.ipv4.ip_local_port_range), and so many connections to one router; not needed towards 127.0.0.1
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub(crate) source: Vec<IpAddr>,
     /// Certificates to trust, in PEM, for wss:// and rss:// (Debian keeps the usual ones in
     /// /etc/ssl/certs/ca-certificates.crt)
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]

@@ -177,7 +177,11 @@ impl Driver {
         {
             match stream.take_error() {
                 Ok(Some(error)) | Err(error) => {
-                    return self.fail(handler, id, &format!("connecting: {error}"));
+                    return self.fail(
+                        handler,
+                        id,
+                        &format!("connecting to {}: {error}", self.io.identity.address),
+                    );
                 }
                 Ok(None) => {}
             }

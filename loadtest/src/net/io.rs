@@ -1,10 +1,10 @@
 //! What a handler can do with connections.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use crosspoint_codec::core::ids::RequestId;
 use crosspoint_codec::core::message::{Goodbye, Hello, Message};
 use crosspoint_codec::core::payload::Format;
@@ -22,14 +22,37 @@ use crate::target::Target;
 /// through those that are taken: with half of them taken, that is most of what opening a connection costs.
 const PER_SOURCE: usize = 1_000;
 
+/// What is wrong where the system finds no port, and what helps.
+const NO_PORT: &str = "no port is free at the address to connect from: net.ipv4.ip_local_port_range says how many each \
+                       address has, and --source A,B,... names more addresses of this machine";
+
 /// Where and as what sessions are opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     pub(crate) target: Target,
     pub(crate) address: SocketAddr,
+    /// The addresses to connect from, which are taken in turn; without any, the system chooses.
+    pub(crate) sources: Vec<IpAddr>,
     /// Set where the target is reached over TLS.
     pub(crate) trust: Option<Trust>,
     pub(crate) realm: String,
+}
+
+impl Identity {
+    /// The address that a connection comes from, counted from 0, unless the system is to choose. On loopback there are
+    /// enough.
+    fn source(&self, nth: usize) -> Option<IpAddr> {
+        if let Some(turn) = nth.checked_rem(self.sources.len()) {
+            return self.sources.get(turn).copied();
+        }
+        let block = (nth / PER_SOURCE) as u32;
+        match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_loopback() && block > 0 => {
+                Some(Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + block).into())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The connections of one driver.
@@ -102,8 +125,7 @@ impl Io {
     /// Begins one more connection; `begun` is what [`Io::begun`] will say.
     pub(crate) fn connect(&mut self, format: Format, begun: u64) -> anyhow::Result<ConnId> {
         let id = ConnId(self.conns.len());
-        let mut stream = connect(self.identity.address, id.0 / PER_SOURCE)
-            .with_context(|| format!("connecting to {}", self.identity.address))?;
+        let mut stream = connect(self.identity.address, self.identity.source(id.0))?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.registry.register(&mut stream, Token(id.0), interest)?;
         let dialect = dialect::new(&self.identity.target, format);
@@ -202,22 +224,30 @@ impl Io {
     }
 }
 
-/// Begins to connect, without waiting. On loopback, `source` counts up the addresses to connect from.
-fn connect(address: SocketAddr, source: usize) -> io::Result<TcpStream> {
+/// Begins to connect, without waiting.
+fn connect(address: SocketAddr, source: Option<IpAddr>) -> anyhow::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
-    if let (IpAddr::V4(ip), true) = (address.ip(), source > 0)
-        && ip.is_loopback()
-    {
-        let source = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + source as u32);
-        socket.bind(&SocketAddr::from((source, 0)).into())?;
+    if let Some(ip) = source {
+        let bound = socket.bind(&SocketAddr::from((ip, 0)).into());
+        bound.map_err(|error| match error.kind() {
+            ErrorKind::AddrInUse => anyhow!("connecting to {address} from {ip}: {error}: {NO_PORT}"),
+            _ => anyhow!("connecting from {ip} (--source): {error}"),
+        })?;
     }
     match socket.connect(&address.into()) {
         Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
-            Err(error)
+            Err(not_connected(address, &error))
         }
         _ => Ok(TcpStream::from_std(socket.into())),
+    }
+}
+
+fn not_connected(address: SocketAddr, error: &io::Error) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::AddrNotAvailable => anyhow!("connecting to {address}: {error}: {NO_PORT}"),
+        _ => anyhow!("connecting to {address}: {error}"),
     }
 }
 
@@ -245,14 +275,58 @@ mod tests {
 
     use super::*;
 
+    fn identity(address: SocketAddr, sources: &[&str]) -> Identity {
+        Identity {
+            target: "rs://localhost".parse().unwrap(),
+            address,
+            sources: sources.iter().map(|source| source.parse().unwrap()).collect(),
+            trust: None,
+            realm: String::new(),
+        }
+    }
+
     #[test]
     fn many_connections_come_from_several_addresses() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        for (source, expected) in [(0, "127.0.0.1"), (1, "127.0.0.2"), (300, "127.0.1.45")] {
-            let _stream = connect(address, source).unwrap();
+        let from = |nth: usize, sources: &[&str]| {
+            let identity = identity(address, sources);
+            let _stream = connect(address, identity.source(nth)).unwrap();
             let (_, peer) = listener.accept().unwrap();
-            assert_eq!(peer.ip().to_string(), expected);
-        }
+            peer.ip().to_string()
+        };
+        assert_eq!(from(999, &[]), "127.0.0.1");
+        assert_eq!(from(1_000, &[]), "127.0.0.2");
+        assert_eq!(from(300_000, &[]), "127.0.1.45");
+        let named = ["127.0.0.7", "127.0.0.9"];
+        assert_eq!(
+            [0, 1, 2].map(|nth| from(nth, &named)),
+            ["127.0.0.7", "127.0.0.9", "127.0.0.7"]
+        );
+    }
+
+    #[test]
+    fn an_address_that_is_not_of_this_machine_is_named() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 9));
+        let error = connect(address, Some(IpAddr::from([203, 0, 113, 9]))).unwrap_err();
+        let text = format!("{error:#}");
+        assert!(
+            text.contains("from 203.0.113.9 (") && text.contains("--source"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn where_no_port_is_free_more_addresses_are_advised() {
+        let address = SocketAddr::from(([192, 0, 2, 1], 8080));
+        let text = |kind: ErrorKind| not_connected(address, &kind.into()).to_string();
+        let none = text(ErrorKind::AddrNotAvailable);
+        assert!(
+            none.contains("192.0.2.1:8080")
+                && none.contains("ip_local_port_range")
+                && none.contains("--source"),
+            "{none}"
+        );
+        assert!(!text(ErrorKind::ConnectionRefused).contains("--source"));
     }
 }

@@ -14,6 +14,7 @@ use crate::net::{Driver, Identity};
 use crate::process::raise_open_files;
 use crate::progress::Progress;
 use crate::report::Report;
+use crate::target::fits;
 
 /// Open files besides the connections.
 const OTHER_FILES: u64 = 64;
@@ -50,8 +51,11 @@ impl<'a> Stage<'a> {
             "{connections} connections need {wanted} open files, the limit is {files}: raise it with `ulimit -n`"
         );
         let target = common.target()?;
+        let (mut sources, address) = (common.source.clone(), target.reach(&common.source)?);
+        sources.retain(|source| fits(*source, address));
         let identity = Identity {
-            address: target.resolve()?,
+            address,
+            sources,
             trust: common.trust(&target)?,
             target,
             realm: common.realm.clone(),
