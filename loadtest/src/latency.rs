@@ -20,6 +20,11 @@ impl Latencies {
         self.0.saturating_record(nanoseconds);
     }
 
+    /// As often as `count` says.
+    pub(crate) fn record_many(&mut self, nanoseconds: u64, count: u64) {
+        self.0.saturating_record_n(nanoseconds, count);
+    }
+
     /// Forgets what was recorded.
     pub(crate) fn clear(&mut self) {
         self.0.reset();

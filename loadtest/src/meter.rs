@@ -51,6 +51,10 @@ pub(crate) struct Found {
     pub(crate) unit: &'static str,
     pub(crate) count: u64,
     pub(crate) asked_per_second: Option<f64>,
+    /// How many of `count` one message makes, on average.
+    pub(crate) each: f64,
+    /// The time in which they came, in seconds, where it is not the whole phase.
+    pub(crate) seconds: Option<f64>,
     pub(crate) latencies: Latencies,
     pub(crate) lag: Latencies,
     /// Of each interval of the phase's timeline.
@@ -62,6 +66,8 @@ pub(crate) struct Measured {
     pub(crate) name: &'static str,
     pub(crate) seconds: f64,
     pub(crate) stalled: bool,
+    /// How many phases it is put together of.
+    turns: u32,
     pub(crate) found: Vec<Found>,
     router: Option<RouterUse>,
     own_cpu_seconds: f64,
@@ -156,6 +162,7 @@ impl Meter {
             name,
             seconds: now.saturating_sub(self.started.at) as f64 / 1e9,
             stalled: false,
+            turns: 1,
             found,
             router,
             own_cpu_seconds: ended.own_cpu.saturating_sub(self.started.own_cpu) as f64 / 1e9,
@@ -182,6 +189,7 @@ impl Measured {
         self.timeline.join(self.seconds, later.timeline);
         self.seconds += later.seconds;
         self.stalled |= later.stalled;
+        self.turns += later.turns;
         self.own_cpu_seconds += later.own_cpu_seconds;
         self.busiest_seconds += later.busiest_seconds;
     }
@@ -200,7 +208,8 @@ impl Measured {
             router.cpu_us_per_unit = each(router.cpu_seconds);
         }
         let own_cpu_us_per_unit = each(self.own_cpu_seconds);
-        let mut streams = self.found.into_iter().map(|found| found.into_stream(seconds));
+        let turns = self.turns.into();
+        let mut streams = (self.found.into_iter()).map(|found| found.into_stream(seconds, turns));
         Phase {
             name: self.name.to_owned(),
             seconds: self.seconds,
@@ -225,14 +234,31 @@ impl Found {
             unit,
             count: 0,
             asked_per_second: None,
+            each: 1.0,
+            seconds: None,
             latencies: Latencies::new(),
             lag: Latencies::new(),
             counts: Vec::new(),
         }
     }
 
-    fn into_stream(self, seconds: f64) -> Stream {
+    /// Whether clearly fewer were counted than were asked for.
+    fn fell_behind(&self, seconds: f64, turns: f64) -> bool {
+        const ENOUGH: f64 = 0.97;
+        /// At the end of a phase some are under way, and a load in another thread begins when it looks up.
+        const MESSAGES: f64 = 2.0;
+        const LOOKS_UP: f64 = 0.02;
+        self.asked_per_second.is_some_and(|asked| {
+            let (expected, count) = (asked * seconds, self.count as f64);
+            let slack = turns * (MESSAGES * self.each + LOOKS_UP * asked);
+            count < expected * ENOUGH && count < expected - slack
+        })
+    }
+
+    fn into_stream(self, seconds: f64, turns: f64) -> Stream {
+        let seconds = self.seconds.unwrap_or(seconds).max(1e-9);
         Stream {
+            fell_behind: self.fell_behind(seconds, turns),
             stream: self.name.to_owned(),
             unit: self.unit.to_owned(),
             count: self.count,
@@ -307,6 +333,24 @@ mod tests {
         both.router.as_mut().unwrap().cpu_seconds = 3.0;
         let share = both.into_phase().router.map(|router| router.cpu_share);
         assert_eq!(share, Some(1.5));
+    }
+
+    #[test]
+    fn a_rate_that_is_not_reached_is_noticed() {
+        let fell_behind = |asked: f64, each: f64, count: u64, turns: f64| {
+            let found = Found {
+                asked_per_second: Some(asked),
+                each,
+                count,
+                ..Found::new("fanout", "deliveries")
+            };
+            found.into_stream(10.0, turns).fell_behind
+        };
+        assert!(!fell_behind(5_000.0, 100.0, 48_600, 1.0));
+        assert!(fell_behind(5_000.0, 100.0, 48_400, 1.0));
+        // Two publications of ten that were under way when each of two turns ended.
+        assert!(!fell_behind(100.0, 100.0, 700, 2.0));
+        assert!(fell_behind(100.0, 100.0, 500, 2.0));
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub(crate) struct Pace {
     start: u64,
     /// How many were taken.
     taken: u64,
+    /// What would be due later is not.
+    end: u64,
 }
 
 impl Pace {
@@ -17,21 +19,31 @@ impl Pace {
             interval: 1e9 / per_second,
             start,
             taken: 0,
+            end: u64::MAX,
         }
     }
 
-    /// When the next one is to be sent.
-    pub(crate) fn next(&self) -> u64 {
-        self.start + (self.taken as f64 * self.interval) as u64
+    /// When the next one is to be sent; `None` if none is.
+    pub(crate) fn next(&self) -> Option<u64> {
+        let next = self.start + (self.taken as f64 * self.interval) as u64;
+        Some(next).filter(|next| *next <= self.end)
     }
 
     /// Takes the next one if its time has come: when that was.
     pub(crate) fn take(&mut self, now: u64) -> Option<u64> {
-        let due = self.next();
-        (due <= now).then(|| {
-            self.taken += 1;
-            due
-        })
+        let due = self.next().filter(|due| *due <= now)?;
+        self.taken += 1;
+        Some(due)
+    }
+
+    /// Nothing is due any more after a time; what was due until then still is.
+    pub(crate) fn end(&mut self, at: u64) {
+        self.end = at;
+    }
+
+    /// Whether something was due by a time, and has not been taken.
+    pub(crate) fn is_behind(&self, now: u64) -> bool {
+        self.next().is_some_and(|next| next <= now)
     }
 }
 
@@ -48,7 +60,17 @@ mod tests {
         // A stall of three intervals: all three are due, each at its own time.
         let due: Vec<_> = std::iter::from_fn(|| pace.take(8_500_000)).collect();
         assert_eq!(due, [6_000_000, 7_000_000, 8_000_000]);
-        assert_eq!(pace.next(), 9_000_000);
+        assert_eq!(pace.next(), Some(9_000_000));
+    }
+
+    #[test]
+    fn what_was_due_before_the_end_still_is() {
+        let mut pace = Pace::new(1000.0, 0);
+        pace.end(1_500_000);
+        assert!(pace.is_behind(9_000_000));
+        let due: Vec<_> = std::iter::from_fn(|| pace.take(9_000_000)).collect();
+        assert_eq!(due, [0, 1_000_000]);
+        assert_eq!((pace.next(), pace.is_behind(9_000_000)), (None, false));
     }
 
     #[test]

@@ -7,6 +7,10 @@
 
 mod router;
 
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
 use self::router::{Fault, STALL, run};
 
 /// One subscriber, so that what is delayed is delayed behind an event of its own.
@@ -94,6 +98,108 @@ fn a_stall_shows_in_the_latency_of_all_that_it_held_up() {
         let p90 = report["phases"][0]["latency"]["p90_us"].as_f64().unwrap();
         assert!(p90 > STALL.as_micros() as f64 / 4.0, "{report}");
     }
+}
+
+/// What is under way when a phase ends is its slowest part. All that was due within 1 s at 500 a second counts.
+#[test]
+fn a_stall_at_the_end_shows_too() {
+    for scenario in [&FANOUT[..], &RPC] {
+        let (status, report) = run(Fault::StallAtEnd, scenario);
+        assert_eq!(status, 0, "{report}");
+        let latency = &report["phases"][0]["latency"];
+        assert!(latency["count"].as_u64().unwrap() >= 490, "{report}");
+        assert!(
+            micros(latency, "max_us") > STALL.as_micros() as f64 * 0.9,
+            "{report}"
+        );
+        assert!(
+            micros(latency, "p99_us") > STALL.as_micros() as f64 / 4.0,
+            "{report}"
+        );
+        assert!(report["phases"][0]["count"].as_u64().unwrap() < 480, "{report}");
+        assert_eq!(report["phases"][0]["fell_behind"], true, "{report}");
+        assert!(report["warnings"].to_string().contains("fell behind"), "{report}");
+    }
+}
+
+#[test]
+fn what_never_comes_has_the_latency_of_the_time_that_it_was_waited_for() {
+    for scenario in [&FANOUT[..], &RPC] {
+        let (status, report) = run(Fault::Silence, scenario);
+        assert_eq!(status, 1, "{report}");
+        assert!(report["verified"]["lost"].as_u64().unwrap() > 20, "{report}");
+        let latency = &report["phases"][0]["latency"];
+        assert!(latency["count"].as_u64().unwrap() >= 490, "{report}");
+        assert!(micros(latency, "p99_us") > 800e3, "{report}");
+    }
+}
+
+/// The publisher's queue is full when the phase ends: what is due then and not yet sent counts as well.
+#[test]
+fn what_could_not_be_sent_in_time_shows_too() {
+    let scenario = ["fanout", "-n", "1", "--rate", "500", "--size", "60000"];
+    let (_, report) = run(Fault::StallAtEnd, &scenario);
+    let phase = &report["phases"][0];
+    assert!(phase["latency"]["count"].as_u64().unwrap() >= 490, "{report}");
+    assert!(phase["lag"]["count"].as_u64().unwrap() >= 490, "{report}");
+}
+
+fn micros(summary: &Value, which: &str) -> f64 {
+    summary[which].as_f64().unwrap()
+}
+
+/// What those that stopped reading get later than the others is no loss.
+#[test]
+fn slow_readers_are_waited_for() {
+    let scenario = [
+        "slow", "-n", "3", "--slow", "1", "--for", "100ms", "--rate", "100",
+    ];
+    let (status, report) = run(Fault::Behind, &scenario);
+    assert_eq!(status, 0, "{report}");
+    assert!(
+        report["slow_readers"]["received"].as_u64().unwrap() > 100,
+        "{report}"
+    );
+    assert_eq!(report["slow_readers"]["lost"], 0, "{report}");
+}
+
+const CONNECT: [&str; 3] = ["connect", "--idle", "10ms"];
+
+#[test]
+fn a_session_that_fails_ends_the_opening() {
+    for how in [["--connecting", "4"], ["--rate", "200"]] {
+        let began = Instant::now();
+        let (status, report) = run(Fault::Refuse, &[&CONNECT[..], &["-n", "50"], &how].concat());
+        assert!(began.elapsed() < Duration::from_secs(30), "not --setup-timeout");
+        assert_eq!((status, &report["failed"]), (2, &true.into()), "{report}");
+        assert!(
+            report["warnings"]
+                .to_string()
+                .contains("of 50 sessions were begun"),
+            "{report}"
+        );
+        assert!(micros(&report["phases"][0], "per_second") > 50.0, "{report}");
+    }
+}
+
+#[test]
+fn time_that_does_not_suffice_for_all_sessions_is_warned_of() {
+    let few = ["-n", "3000", "--connecting", "1", "--setup-timeout", "20ms"];
+    let (status, report) = run(Fault::None, &[&CONNECT[..], &few].concat());
+    assert_eq!(status, 2, "{report}");
+    let warnings = report["warnings"].to_string();
+    assert!(
+        warnings.contains("of 3000 sessions were begun within --setup-timeout"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_rate_has_the_time_that_it_takes() {
+    let slowly = ["-n", "60", "--rate", "100", "--setup-timeout", "200ms"];
+    let (status, report) = run(Fault::None, &[&CONNECT[..], &slowly].concat());
+    assert_eq!(status, 0, "{report}");
+    assert_eq!(report["phases"][0]["latency"]["count"], 60, "{report}");
 }
 
 #[test]

@@ -161,7 +161,9 @@ pub(crate) struct Common {
     /// How long without any progress until what is missing counts as lost
     #[arg(long, value_parser = duration, default_value = "5s")]
     pub(crate) patience: Duration,
-    /// How long sessions may take to open, and subscriptions and registrations to be granted
+    /// How long all sessions together may take to open, and then subscriptions and registrations to be granted. It ends
+    /// the run; but `connect` and `idle` stop opening then, or with --rate so long after the last session was due, and
+    /// go on with those that are open
     #[arg(long, value_parser = duration, default_value = "60s")]
     pub(crate) setup_timeout: Duration,
     /// Sessions that are opened at the same time

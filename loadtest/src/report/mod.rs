@@ -94,6 +94,9 @@ pub(crate) struct Stream {
     pub(crate) per_second: f64,
     /// How often a second was asked for, if it was.
     pub(crate) asked_per_second: Option<f64>,
+    /// Whether clearly fewer were counted: less than 97 %, and not only since some were under way at the end.
+    #[serde(default)]
+    pub(crate) fell_behind: bool,
     pub(crate) latency: Option<Summary>,
     /// Pairs of a quantile, from 0 to 1, and the latency there in microseconds.
     pub(crate) latency_curve: Vec<(f64, f64)>,
@@ -189,6 +192,13 @@ impl Report {
         self.warnings.extend(outcome.warnings);
     }
 
+    /// Warns that not all was done that was asked for.
+    pub(crate) fn unfinished(&mut self, what: String) {
+        self.failed = true;
+        self.ok = false;
+        self.warnings.push(what);
+    }
+
     /// Reads what an earlier run wrote.
     ///
     /// # Errors
@@ -226,6 +236,14 @@ impl Report {
             let (name, seconds) = (&phase.name, phase.seconds);
             self.warnings.push(format!(
                 "{name}: ended after {seconds:.1} s, since nothing arrived for as long as --patience says"
+            ));
+        }
+        for stream in phase.streams().filter(|stream| stream.fell_behind) {
+            let (name, rate) = (&phase.name, stream.per_second);
+            let asked = stream.asked_per_second.unwrap_or_default();
+            self.warnings.push(format!(
+                "{name}: {} fell behind: {rate:.0} a second of {asked:.0} asked for",
+                stream.stream
             ));
         }
         self.phases.push(phase);

@@ -107,21 +107,28 @@ fn run<L: Load>(stage: &mut Stage<'_>, load: &mut L, shared: &Shared) -> anyhow:
     stage.set_up(&mut [load])?;
     shared.ready.store(true, Ordering::Relaxed);
     let patience = stage.common.patience.as_nanos() as u64;
-    let mut on = false;
+    let (mut on, mut off_since) = (false, 0);
     stage.driver.run(load, u64::MAX, |load, io| {
         if on != shared.on.load(Ordering::Relaxed) {
             on = !on;
+            off_since = io.now();
             match on {
-                true => load.begin(io.now()),
-                false => load.stop(),
+                true => load.begin(off_since),
+                false => load.end(off_since),
             }
         }
+        let now = io.now();
+        if !on && load.is_behind(now) && now > off_since + patience {
+            load.give_up(io, now);
+            load.stop();
+        }
+        let behind = load.is_behind(now);
         let flow = load.flow();
         shared.count.store(flow.done, Ordering::Relaxed);
         shared.thread_cpu_ns.store(thread_cpu_ns(), Ordering::Relaxed);
         // What is lost is not waited for without end.
-        let settled = flow.outstanding() == 0 || flow.is_stalled(io.now(), patience);
-        shared.silent.store(!on && settled, Ordering::Relaxed);
+        let settled = flow.outstanding() == 0 || flow.is_stalled(now, patience);
+        shared.silent.store(!on && !behind && settled, Ordering::Relaxed);
         shared.over.load(Ordering::Relaxed) || flow.failure.is_some()
     })?;
     stage.drain(&mut [load])?;

@@ -9,6 +9,7 @@ use crosspoint_codec::core::options::{CallOptions, InvokePolicy, RegisterOptions
 
 use super::Templates;
 use super::load::{Flow, Load};
+use super::pending::Pending;
 use super::schedule::{Loop, Schedule};
 use crate::cli::Procedures;
 use crate::net::{ConnId, Handler, Io};
@@ -36,6 +37,7 @@ pub(super) struct Calls {
 struct Caller {
     next: u64,
     answers: Sequence,
+    pending: Pending,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -86,18 +88,19 @@ impl Calls {
         self.flow.local(conn) - self.callees.len()
     }
 
-    fn call(&mut self, io: &mut Io, caller: usize, time: u64) {
+    fn call(&mut self, io: &mut Io, caller: usize, now: u64, due: u64) {
         let conn = self.flow.conn(self.callees.len() + caller);
         let state = &mut self.callers[caller];
         let stamp = Stamp {
             source: caller as u32,
             sequence: state.next,
-            time,
+            time: due,
         };
         // Callers begin at different procedures, and each goes through all.
         let procedure = (caller as u64 + state.next) % self.procedures.len() as u64;
         state.next += 1;
-        self.flow.expect(1, time);
+        state.pending.sent(due, 1);
+        self.flow.expect(1, now, due);
         let call = Call {
             request: io.request(conn),
             options: CallOptions::default(),
@@ -136,6 +139,7 @@ impl Calls {
             return;
         };
         if self.is_first_answer(caller, stamp.sequence) {
+            self.callers[caller].pending.received(stamp.sequence);
             self.flow.arrived(now, stamp.time);
             self.schedule.completed(caller);
         }
@@ -146,8 +150,10 @@ impl Calls {
         self.flow.tally.errors += 1;
         self.flow
             .complain(|| format!("a call failed: {} {:?}", error.error, error.details));
-        if self.is_first_answer(caller, error.request.0.saturating_sub(1)) {
-            self.flow.answered(now);
+        let sequence = error.request.0.saturating_sub(1);
+        if self.is_first_answer(caller, sequence) {
+            let call = self.callers[caller].pending.received(sequence);
+            self.flow.answered(now, call.map_or(0, |call| call.due));
             self.schedule.completed(caller);
         }
     }
@@ -197,6 +203,37 @@ impl Load for Calls {
         self.schedule.stop();
     }
 
+    fn end(&mut self, now: u64) {
+        self.schedule.end(now);
+    }
+
+    fn is_behind(&self, now: u64) -> bool {
+        self.schedule.is_behind(now)
+    }
+
+    fn owes(&self) -> bool {
+        self.how.rate().is_some()
+            && (self.flow.owed() > 0 || self.schedule.is_behind(self.flow.closes(u64::MAX)))
+    }
+
+    fn give_up(&mut self, _io: &Io, now: u64) {
+        if self.how.rate().is_some() {
+            for caller in &mut self.callers {
+                for (due, _) in caller.pending.give_up() {
+                    self.flow.missing(now, due, 1);
+                }
+            }
+            let mut unsent = 0;
+            for (_, due) in self.schedule.overdue(self.flow.closes(now)) {
+                self.flow.sent(now, due);
+                self.flow.missing(now, due, 1);
+                unsent += 1;
+            }
+            self.flow.unsent(unsent);
+        }
+        self.flow.given_up(now);
+    }
+
     fn count_lost(&mut self) {
         let callers = self.callers.iter();
         let missing = callers.map(|caller| caller.answers.missing(caller.next));
@@ -239,9 +276,12 @@ impl Handler for Calls {
 
     fn tick(&mut self, io: &mut Io, now: u64) -> Option<u64> {
         while (self.schedule.is_closed() || self.flow.outstanding() < OPEN_MAX)
-            && let Some((caller, due)) = self.schedule.take(now, &mut self.flow.lag)
+            && let Some((caller, due)) = self.schedule.take(now)
         {
-            self.call(io, caller, due);
+            if !self.schedule.is_closed() {
+                self.flow.sent(now, due);
+            }
+            self.call(io, caller, now, due);
         }
         self.schedule.deadline(now)
     }

@@ -31,6 +31,9 @@ pub(super) fn run(options: &Churn) -> anyhow::Result<Report> {
     steady::run(&options.common, &options.quiet, &beside, visitors, report)
 }
 
+/// What a session waits for that has not opened.
+const NOT_OPEN: u8 = u8::MAX;
+
 /// The load.
 struct Visitors {
     flow: Flow,
@@ -71,21 +74,21 @@ impl Visitors {
         while self.present < self.most
             && let Some(due) = self.pace.as_mut().and_then(|pace| pace.take(now))
         {
-            self.flow.lag.record(now - due);
+            self.flow.sent(now, due);
             let format = self.formats[self.awaited.len() % self.formats.len()];
             if let Err(error) = io.connect(format, due) {
                 self.flow.fail(|| format!("{error:#}"));
                 return;
             }
-            self.flow.expect(1, now);
-            self.awaited.push(0);
+            self.flow.expect(1, now, due);
+            self.awaited.push(NOT_OPEN);
             self.present += 1;
         }
     }
 
     /// Ends the sessions whose time is over; all of them, if no more are to come.
     fn depart(&mut self, io: &mut Io, now: u64) {
-        let all = self.pace.is_none();
+        let all = self.pace.is_none_or(|pace| pace.next().is_none());
         while let Some((_, conn)) = self.staying.pop_front_if(|(leaves, _)| all || *leaves <= now) {
             io.leave(conn);
             self.present -= 1;
@@ -129,6 +132,29 @@ impl Load for Visitors {
         self.pace = None;
     }
 
+    fn end(&mut self, now: u64) {
+        if let Some(pace) = &mut self.pace {
+            pace.end(now);
+        }
+    }
+
+    fn is_behind(&self, now: u64) -> bool {
+        self.pace.is_some_and(|pace| pace.is_behind(now))
+    }
+
+    fn give_up(&mut self, io: &Io, now: u64) {
+        for (local, _) in self
+            .awaited
+            .iter()
+            .enumerate()
+            .filter(|(_, awaited)| **awaited > 0)
+        {
+            let begun = io.begun(self.flow.conn(local));
+            self.flow.missing(now, begun, 1);
+        }
+        self.flow.given_up(now);
+    }
+
     fn count_lost(&mut self) {
         self.flow.tally.lost = self.flow.outstanding();
     }
@@ -137,6 +163,7 @@ impl Load for Visitors {
 impl Handler for Visitors {
     fn opened(&mut self, io: &mut Io, conn: ConnId, _now: u64) {
         let local = self.flow.local(conn);
+        self.awaited[local] = 0;
         if self.joining != Joining::Register {
             self.awaited[local] += 1;
             let subscribe = Subscribe {
@@ -171,7 +198,7 @@ impl Handler for Visitors {
     fn tick(&mut self, io: &mut Io, now: u64) -> Option<u64> {
         self.depart(io, now);
         self.arrive(io, now);
-        let arrival = self.pace.map(|pace| pace.next()).filter(|next| *next > now);
+        let arrival = self.pace.and_then(|pace| pace.next()).filter(|next| *next > now);
         let departure = self.staying.front().map(|(leaves, _)| *leaves);
         [arrival, departure].into_iter().flatten().min()
     }

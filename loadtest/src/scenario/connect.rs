@@ -53,10 +53,15 @@ fn open_and_wait(common: &Common, crowd: Crowd, mut report: Report) -> anyhow::R
     let mut storm = Storm::new(&stage, crowd.sessions, crowd.rate);
     stage.set_up(&mut [&mut storm])?;
     stage.begin(&mut [&mut storm]);
-    let connect = stage.phase(&mut [&mut storm], "connect", common.setup_timeout)?;
+    let time = storm.time(common.setup_timeout);
+    let mut connect = stage.phase(&mut [&mut storm], "connect", time)?;
+    if let [sessions] = &mut connect.found[..] {
+        sessions.seconds = Some(storm.seconds());
+    }
     let connect = connect.into_phase();
     let empty = connect.router.map(|router| router.rss_before);
     report.push(connect);
+    storm.check_begun(&stage.driver.io, common.setup_timeout, &mut report);
     storm.stop();
     storm.subscribe(&mut stage, crowd.subscribe)?;
 

@@ -2,8 +2,6 @@
 //!
 //! Connections are numbered: publishers first, then subscribers that read, then those that will stop reading.
 
-use std::collections::VecDeque;
-
 use anyhow::ensure;
 use crosspoint_codec::core::ids::RequestId;
 use crosspoint_codec::core::message::{Event, Message, Publish, Subscribe};
@@ -11,6 +9,7 @@ use crosspoint_codec::core::options::{PublishOptions, SubscribeOptions};
 
 use super::Templates;
 use super::load::{Flow, Load};
+use super::pending::Pending;
 use super::plan::{Pattern, Plan, Shares};
 use super::schedule::{Loop, Schedule};
 use crate::net::{ConnId, Handler, Io};
@@ -60,16 +59,18 @@ pub(super) struct Fan {
     /// For each subscriber, what it got of each publisher.
     sequences: Vec<Vec<Sequence>>,
     subscribed: u64,
+    /// Whether it has begun: sessions may be lost only then.
+    begun: bool,
     slow: Tally,
-    disconnected: u64,
+    /// For each subscriber that will stop reading, how many different events it got; `None` where the router
+    /// disconnected it.
+    slow_got: Vec<Option<u64>>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Publisher {
     next: u64,
-    /// How many readers have not yet received each of the publications from `oldest` on.
-    waiting: VecDeque<u32>,
-    oldest: u64,
+    pending: Pending,
 }
 
 impl Fan {
@@ -95,8 +96,10 @@ impl Fan {
         let interested: u64 = topics.iter().map(|(_, readers)| u64::from(*readers)).sum();
         let each = interested as f64 / topics.len() as f64;
         let streams = vec![Sequence::default(); crowd.publishers as usize];
+        let mut flow = Flow::new(name, "deliveries", how.rate().map(|rate| rate * each));
+        flow.each = each;
         Ok(Self {
-            flow: Flow::new(name, "deliveries", how.rate().map(|rate| rate * each)),
+            flow,
             schedule: Schedule::new(crowd.publishers as usize),
             how,
             plan,
@@ -107,8 +110,9 @@ impl Fan {
             publishers: vec![Publisher::default(); crowd.publishers as usize],
             sequences: vec![streams; subscribers as usize],
             subscribed: 0,
+            begun: false,
             slow: Tally::default(),
-            disconnected: 0,
+            slow_got: vec![Some(0); crowd.slow as usize],
         })
     }
 
@@ -120,31 +124,41 @@ impl Fan {
     }
 
     /// What became of those that stopped reading, and how many of them the router disconnected.
-    pub(super) const fn slow(&self) -> (Tally, u64) {
-        (self.slow, self.disconnected)
+    pub(super) fn slow(&self) -> (Tally, u64) {
+        let disconnected = self.slow_got.iter().filter(|got| got.is_none()).count();
+        (self.slow, disconnected as u64)
+    }
+
+    /// Whether one of those that stopped reading and is still connected has not got everything.
+    fn is_slow_one_behind(&self) -> bool {
+        let mut slow = self.slow_got.iter().enumerate();
+        slow.any(|(place, got)| {
+            let pattern = self.pattern(self.crowd.readers as usize + place);
+            let publishers = self.publishers.iter().enumerate();
+            let sent = publishers.map(|(source, state)| self.plan.sent(pattern, source as u64, state.next));
+            got.is_some_and(|got| got < sent.sum())
+        })
     }
 
     fn pattern(&self, subscriber: usize) -> Pattern {
         self.plan.pattern(subscriber as u64, self.shares)
     }
 
-    fn publish(&mut self, io: &mut Io, publisher: usize, time: u64) {
+    fn publish(&mut self, io: &mut Io, publisher: usize, now: u64, due: u64) {
         let conn = self.flow.conn(publisher);
         let state = &mut self.publishers[publisher];
         let stamp = Stamp {
             source: publisher as u32,
             sequence: state.next,
-            time,
+            time: due,
         };
         let topic = self.plan.topic(publisher as u64, state.next);
         let (topic, readers) = &self.topics[self.plan.index(topic)];
         state.next += 1;
         // What nobody will receive is complete when the router has acknowledged it.
         let acknowledge = *readers == 0 && self.schedule.is_closed();
-        if self.schedule.is_closed() {
-            state.waiting.push_back((*readers).max(1));
-        }
-        self.flow.expect(u64::from(*readers), time);
+        state.pending.sent(due, (*readers).max(u32::from(acknowledge)));
+        self.flow.expect(u64::from(*readers), now, due);
         let publish = Publish {
             request: io.request(conn),
             options: PublishOptions {
@@ -178,17 +192,31 @@ impl Fan {
         };
         let source = stamp.source as usize;
         let arrival = self.sequences[place][source].receive(nth);
-        if !tally.count(arrival) || !reads {
+        if !tally.count(arrival) {
+            return;
+        }
+        if !reads {
+            self.slow_received(place - self.crowd.readers as usize, now);
             return;
         }
         self.flow.arrived(now, stamp.time);
         self.received(source, stamp.sequence);
     }
 
+    fn slow_received(&mut self, slow: usize, now: u64) {
+        if let Some(got) = &mut self.slow_got[slow] {
+            *got += 1;
+        }
+        if self.schedule.is_silent() {
+            // Before the end, it is the readers that must not stall.
+            self.flow.be_patient(now);
+        }
+    }
+
     /// One more reader has a publication, or the router has it where there is no reader.
     fn received(&mut self, publisher: usize, sequence: u64) {
         let state = self.publishers.get_mut(publisher);
-        if state.is_some_and(|state| state.received(sequence)) {
+        if state.is_some_and(|state| state.pending.received(sequence).is_some_and(|one| one.complete)) {
             self.schedule.completed(publisher);
         }
     }
@@ -199,28 +227,23 @@ impl Fan {
         self.received(publisher, request.0.saturating_sub(1));
     }
 
+    /// Records how late what was due is that could not be sent.
+    fn give_up_unsent(&mut self, now: u64) {
+        let mut next: Vec<_> = self.publishers.iter().map(|publisher| publisher.next).collect();
+        let mut unsent = 0;
+        for (publisher, due) in self.schedule.overdue(self.flow.closes(now)) {
+            let topic = self.plan.topic(publisher as u64, next[publisher]);
+            let (_, readers) = &self.topics[self.plan.index(topic)];
+            next[publisher] += 1;
+            self.flow.sent(now, due);
+            self.flow.missing(now, due, (*readers).into());
+            unsent += 1;
+        }
+        self.flow.unsent(unsent);
+    }
+
     fn is_publisher(&self, conn: ConnId) -> bool {
         self.flow.local(conn) < self.publishers.len()
-    }
-}
-
-impl Publisher {
-    /// One more reader has got a publication; whether it was the last one.
-    fn received(&mut self, sequence: u64) -> bool {
-        let place = sequence.checked_sub(self.oldest).map(|place| place as usize);
-        let Some(waiting) = place.and_then(|place| self.waiting.get_mut(place)) else {
-            return false;
-        };
-        if *waiting == 0 {
-            return false;
-        }
-        *waiting -= 1;
-        let complete = *waiting == 0;
-        while self.waiting.front() == Some(&0) {
-            self.waiting.pop_front();
-            self.oldest += 1;
-        }
-        complete
     }
 }
 
@@ -253,12 +276,42 @@ impl Load for Fan {
     }
 
     fn begin(&mut self, now: u64) {
+        self.begun = true;
         self.flow.be_patient(now);
         self.schedule.begin(self.how, now);
     }
 
     fn stop(&mut self) {
         self.schedule.stop();
+    }
+
+    fn end(&mut self, now: u64) {
+        self.schedule.end(now);
+    }
+
+    fn is_behind(&self, now: u64) -> bool {
+        self.schedule.is_behind(now)
+    }
+
+    fn owes(&self) -> bool {
+        self.how.rate().is_some()
+            && (self.flow.owed() > 0 || self.schedule.is_behind(self.flow.closes(u64::MAX)))
+    }
+
+    fn give_up(&mut self, _io: &Io, now: u64) {
+        if self.how.rate().is_some() {
+            for publisher in &mut self.publishers {
+                for (due, left) in publisher.pending.give_up() {
+                    self.flow.missing(now, due, left.into());
+                }
+            }
+            self.give_up_unsent(now);
+        }
+        self.flow.given_up(now);
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.flow.outstanding() > 0 || (self.schedule.is_silent() && self.is_slow_one_behind())
     }
 
     fn count_lost(&mut self) {
@@ -307,8 +360,9 @@ impl Handler for Fan {
 
     fn lost(&mut self, _io: &mut Io, conn: ConnId, why: &str) {
         let is_slow = self.flow.local(conn) as u64 >= self.crowd.publishers + self.crowd.readers;
-        if is_slow && !self.schedule.is_silent() {
-            self.disconnected += 1;
+        if is_slow && self.begun {
+            let first = (self.crowd.publishers + self.crowd.readers) as usize;
+            self.slow_got[self.flow.local(conn) - first] = None;
         } else {
             self.flow.fail(|| format!("{conn}: {why}"));
         }
@@ -317,32 +371,13 @@ impl Handler for Fan {
     fn tick(&mut self, io: &mut Io, now: u64) -> Option<u64> {
         while let Some(next) = self.schedule.peek()
             && io.queued(self.flow.conn(next)) < QUEUE_MAX
-            && let Some((publisher, due)) = self.schedule.take(now, &mut self.flow.lag)
+            && let Some((publisher, due)) = self.schedule.take(now)
         {
-            self.publish(io, publisher, due);
+            if !self.schedule.is_closed() {
+                self.flow.sent(now, due);
+            }
+            self.publish(io, publisher, now, due);
         }
         self.schedule.deadline(now)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_publication_is_complete_when_the_last_reader_has_it() {
-        let mut publisher = Publisher {
-            next: 3,
-            waiting: [2, 2, 2].into(),
-            oldest: 0,
-        };
-        assert!(!publisher.received(1));
-        assert!(publisher.received(1));
-        assert_eq!(publisher.oldest, 0);
-        assert!(!publisher.received(0));
-        assert!(publisher.received(0));
-        assert_eq!(publisher.oldest, 2);
-        assert!(!publisher.received(0), "complete before");
-        assert!(!publisher.received(7), "never sent");
     }
 }

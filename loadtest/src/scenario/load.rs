@@ -44,6 +44,32 @@ pub(super) trait Load: Handler {
         None
     }
 
+    /// Has nothing more to send from now on; sends what was due before.
+    fn end(&mut self, _now: u64) {
+        self.stop();
+    }
+
+    /// Whether something was due by a time, in an open loop, that has not been sent.
+    fn is_behind(&self, _now: u64) -> bool {
+        false
+    }
+
+    /// Whether something that was due within the phase, in an open loop, has not arrived.
+    fn owes(&self) -> bool {
+        false
+    }
+
+    /// Records how long what was due, in an open loop, has not come, and waits for it no longer. [`Flow::given_up`]
+    /// comes last.
+    fn give_up(&mut self, _io: &Io, now: u64) {
+        self.flow_mut().given_up(now);
+    }
+
+    /// Whether anything that was sent has yet to arrive.
+    fn is_waiting(&self) -> bool {
+        self.flow().outstanding() > 0
+    }
+
     /// Whether a phase may end before its time.
     fn is_over(&self, _io: &Io) -> bool {
         false
@@ -62,9 +88,15 @@ pub(super) struct Flow {
     pub(super) asked_per_second: Option<f64>,
     /// The first of its connections: all up to the next load's are its own.
     pub(super) first: usize,
-    pub(super) latencies: Latencies,
+    /// How many of these one message makes, on average.
+    pub(super) each: f64,
+    latencies: Latencies,
     /// How much later than due messages were sent (open loop).
-    pub(super) lag: Latencies,
+    lag: Latencies,
+    /// Of what was due in this time, from the first moment to the last, latencies and lags are recorded.
+    window: (u64, u64),
+    /// How many that were due in this time have not arrived.
+    owed: u64,
     /// Counted since the run began, each once.
     pub(super) done: u64,
     /// What should be counted by the end of the run, as far as it has been sent.
@@ -84,6 +116,9 @@ impl Flow {
             unit,
             asked_per_second,
             first: usize::MAX,
+            each: 1.0,
+            window: (0, u64::MAX),
+            owed: 0,
             latencies: Latencies::new(),
             lag: Latencies::new(),
             done: 0,
@@ -95,24 +130,89 @@ impl Flow {
         }
     }
 
-    /// `count` more are to arrive, because of what is sent now.
-    pub(super) fn expect(&mut self, count: u64, now: u64) {
+    /// A phase begins.
+    pub(super) fn open(&mut self, now: u64) {
+        self.latencies.clear();
+        self.lag.clear();
+        (self.window, self.owed) = ((now, u64::MAX), 0);
+    }
+
+    /// A phase ends: what is due from now on is not a part of it.
+    pub(super) fn close(&mut self, now: u64) {
+        self.window.1 = now;
+    }
+
+    /// What was due until now is no longer waited for.
+    pub(super) fn given_up(&mut self, now: u64) {
+        (self.window, self.owed) = ((now + 1, u64::MAX), 0);
+    }
+
+    fn is_measured(&self, due: u64) -> bool {
+        (self.window.0..=self.window.1).contains(&due)
+    }
+
+    /// What was due within the phase lies before this.
+    pub(super) fn closes(&self, now: u64) -> u64 {
+        self.window.1.min(now)
+    }
+
+    /// How many that were due within the phase have not arrived.
+    pub(super) fn owed(&self) -> u64 {
+        self.owed
+    }
+
+    /// A message that was due is sent.
+    pub(super) fn sent(&mut self, now: u64, due: u64) {
+        if self.is_measured(due) {
+            self.lag.record(now.saturating_sub(due));
+        }
+    }
+
+    /// `count` more are to arrive, because of what was due and is sent now.
+    pub(super) fn expect(&mut self, count: u64, now: u64, due: u64) {
         if self.outstanding() == 0 {
             self.progressed = now;
         }
         self.expected += count;
+        if self.is_measured(due) {
+            self.owed += count;
+        }
     }
 
     /// One more has arrived, which was to be sent at the time `due`.
     pub(super) fn arrived(&mut self, now: u64, due: u64) {
-        self.latencies.record(now.saturating_sub(due));
-        self.answered(now);
+        if self.is_measured(due) {
+            self.latencies.record(now.saturating_sub(due));
+        }
+        self.answered(now, due);
     }
 
     /// One more has arrived, but not as it should have.
-    pub(super) fn answered(&mut self, now: u64) {
+    pub(super) fn answered(&mut self, now: u64, due: u64) {
         self.done += 1;
         self.progressed = now;
+        if self.is_measured(due) {
+            self.owed = self.owed.saturating_sub(1);
+        }
+    }
+
+    /// `count` have not arrived until now.
+    pub(super) fn missing(&mut self, now: u64, due: u64, count: u64) {
+        if self.is_measured(due) {
+            self.latencies.record_many(now.saturating_sub(due), count);
+        }
+    }
+
+    /// Notes how many messages were due and could not be sent.
+    pub(super) fn unsent(&mut self, count: u64) {
+        if count > 0 {
+            let name = self.name;
+            self.complain(|| {
+                format!(
+                    "{name}: {count} messages that were due could not be sent: the router did not keep up"
+                )
+            });
+        }
     }
 
     pub(super) fn outstanding(&self) -> u64 {
@@ -121,7 +221,11 @@ impl Flow {
 
     /// Whether nothing has arrived for `patience`, although something should.
     pub(super) fn is_stalled(&self, now: u64, patience: u64) -> bool {
-        self.outstanding() > 0 && now > self.progressed + patience
+        self.outstanding() > 0 && self.is_quiet(now, patience)
+    }
+
+    fn is_quiet(&self, now: u64, patience: u64) -> bool {
+        now > self.progressed + patience
     }
 
     /// Waiting begins anew.
@@ -147,14 +251,19 @@ impl Flow {
         Ok(())
     }
 
-    /// What was found since latencies were cleared; how many is left to the meter.
+    /// What is to be found in a phase; how many is left to the meter.
     pub(super) fn found(&self) -> Found {
         Found {
             asked_per_second: self.asked_per_second,
-            latencies: self.latencies.clone(),
-            lag: self.lag.clone(),
+            each: self.each,
             ..Found::new(self.name, self.unit)
         }
+    }
+
+    /// Adds the latencies of the phase, or of all that was before it was given up.
+    pub(super) fn tell(&self, found: &mut Found) {
+        found.latencies.add(&self.latencies);
+        found.lag.add(&self.lag);
     }
 
     /// What the run was like, for the report.
@@ -201,8 +310,20 @@ impl Cast<'_, '_> {
         self.0.iter().map(|load| load.flow().outstanding()).sum()
     }
 
-    pub(super) fn is_idle(&self) -> bool {
-        self.outstanding() == 0
+    /// Whether all that was sent has arrived, or nothing has for `patience`.
+    pub(super) fn is_idle(&self, now: u64, patience: u64) -> bool {
+        let waits = |load: &dyn Load| load.is_waiting() && !load.flow().is_quiet(now, patience);
+        !self.0.iter().any(|load| waits(&**load))
+    }
+
+    pub(super) fn owes(&self) -> bool {
+        self.0.iter().any(|load| load.owes())
+    }
+
+    pub(super) fn give_up(&mut self, io: &Io, now: u64) {
+        for load in &mut *self.0 {
+            load.give_up(io, now);
+        }
     }
 
     pub(super) fn is_over(&self, io: &Io) -> bool {
@@ -274,21 +395,49 @@ mod tests {
     fn a_flow_that_owes_nothing_is_not_stalled() {
         let mut flow = Flow::new("rpc", "calls", None);
         assert!(!flow.is_stalled(1_000, 10));
-        flow.expect(2, 1_000);
+        flow.expect(2, 1_000, 1_000);
         assert!(!flow.is_stalled(1_010, 10));
         assert!(flow.is_stalled(1_011, 10));
         flow.arrived(1_011, 1_000);
         assert!(!flow.is_stalled(1_020, 10));
         // More that is sent meanwhile is no progress.
-        flow.expect(1, 1_020);
+        flow.expect(1, 1_020, 1_020);
         assert!(flow.is_stalled(1_022, 10));
-        flow.answered(1_022);
-        flow.answered(1_022);
+        flow.answered(1_022, 1_000);
+        flow.answered(1_022, 1_020);
         assert!(!flow.is_stalled(9_999, 10));
         assert_eq!(
             (flow.done, flow.latencies.summary().map(|s| s.count)),
             (3, Some(1))
         );
+    }
+
+    #[test]
+    fn what_was_due_within_a_phase_is_a_part_of_it_whenever_it_comes() {
+        let mut flow = Flow::new("rpc", "calls", None);
+        flow.expect(1, 90, 90);
+        flow.open(100);
+        flow.expect(3, 150, 150);
+        flow.arrived(160, 90);
+        flow.close(200);
+        // What was due before is sent late, and what is due later is not counted.
+        flow.expect(1, 210, 190);
+        flow.sent(210, 190);
+        flow.expect(1, 210, 210);
+        flow.sent(215, 210);
+        flow.arrived(220, 210);
+        flow.arrived(300, 150);
+        flow.arrived(300, 190);
+        assert_eq!(flow.owed(), 2);
+        flow.missing(1_150, 150, 2);
+        flow.missing(1_150, 90, 1);
+        flow.given_up(1_150);
+        assert_eq!(flow.owed(), 0);
+        let mut found = flow.found();
+        flow.tell(&mut found);
+        let (latency, lag) = (found.latencies.summary().unwrap(), found.lag.summary().unwrap());
+        assert_eq!((latency.count, latency.min_us, latency.max_us), (4, 0.11, 1.0));
+        assert_eq!((lag.count, lag.max_us), (1, 0.02));
     }
 
     #[test]

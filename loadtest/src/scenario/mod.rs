@@ -12,6 +12,7 @@ mod fanout;
 mod load;
 mod noisy;
 mod others;
+mod pending;
 mod plan;
 mod rpc;
 mod schedule;

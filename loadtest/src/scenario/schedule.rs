@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use crate::latency::Latencies;
 use crate::pace::Pace;
 
 /// What sending follows.
@@ -70,8 +69,34 @@ impl Schedule {
         }
     }
 
+    /// Nothing more is sent.
     pub(super) fn stop(&mut self) {
         self.mode = Mode::Silent;
+    }
+
+    /// Nothing more becomes due; what was due in an open loop is still sent.
+    pub(super) fn end(&mut self, now: u64) {
+        match &mut self.mode {
+            Mode::Open(pace) => pace.end(now),
+            Mode::Silent | Mode::Closed => self.stop(),
+        }
+    }
+
+    /// Whether something was due by a time that has not been sent.
+    pub(super) fn is_behind(&self, now: u64) -> bool {
+        matches!(self.mode, Mode::Open(pace) if pace.is_behind(now))
+    }
+
+    /// What was due by a time and has not been sent: by which source, and when it should have been.
+    pub(super) fn overdue(&self, now: u64) -> impl Iterator<Item = (usize, u64)> + use<> {
+        let mut ahead = Self {
+            ready: VecDeque::new(),
+            ..*self
+        };
+        std::iter::from_fn(move || match ahead.mode {
+            Mode::Open(_) => ahead.take(now),
+            Mode::Silent | Mode::Closed => None,
+        })
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -92,13 +117,12 @@ impl Schedule {
     }
 
     /// The source that is to send now, and when it should have.
-    pub(super) fn take(&mut self, now: u64, lag: &mut Latencies) -> Option<(usize, u64)> {
+    pub(super) fn take(&mut self, now: u64) -> Option<(usize, u64)> {
         match &mut self.mode {
             Mode::Silent => None,
             Mode::Closed => Some((self.ready.pop_front()?, now)),
             Mode::Open(pace) => {
                 let due = pace.take(now)?;
-                lag.record(now - due);
                 let source = self.turn;
                 self.turn = (source + 1) % self.sources;
                 Some((source, due))
@@ -117,7 +141,7 @@ impl Schedule {
     /// writable, and needs no waking.
     pub(super) fn deadline(&self, now: u64) -> Option<u64> {
         match self.mode {
-            Mode::Open(pace) => Some(pace.next()).filter(|next| *next > now),
+            Mode::Open(pace) => pace.next().filter(|next| *next > now),
             Mode::Silent | Mode::Closed => None,
         }
     }
@@ -129,29 +153,36 @@ mod tests {
 
     #[test]
     fn a_closed_loop_sends_as_many_as_are_complete() {
-        let (mut schedule, mut lag) = (Schedule::new(2), Latencies::new());
-        assert_eq!(schedule.take(0, &mut lag), None);
+        let mut schedule = Schedule::new(2);
+        assert_eq!(schedule.take(0), None);
         schedule.begin(Loop::Closed(2), 0);
-        let taken: Vec<_> = std::iter::from_fn(|| schedule.take(7, &mut lag)).collect();
+        let taken: Vec<_> = std::iter::from_fn(|| schedule.take(7)).collect();
         assert_eq!(taken, [(0, 7), (0, 7), (1, 7), (1, 7)]);
         schedule.completed(1);
         assert_eq!((schedule.peek(), schedule.deadline(8)), (Some(1), None));
-        assert_eq!(schedule.take(8, &mut lag), Some((1, 8)));
+        assert_eq!(schedule.take(8), Some((1, 8)));
         schedule.stop();
         schedule.completed(0);
-        assert_eq!(schedule.take(9, &mut lag), None);
-        assert_eq!(lag.summary(), None);
+        assert_eq!(schedule.take(9), None);
     }
 
     #[test]
     fn an_open_loop_takes_sources_in_turn_when_they_are_due() {
-        let (mut schedule, mut lag) = (Schedule::new(2), Latencies::new());
+        let mut schedule = Schedule::new(2);
         schedule.begin(Loop::Open(1000.0), 5_000_000);
-        let taken: Vec<_> = std::iter::from_fn(|| schedule.take(7_500_000, &mut lag)).collect();
-        assert_eq!(taken, [(0, 5_000_000), (1, 6_000_000), (0, 7_000_000)]);
+        let due = [(0, 5_000_000), (1, 6_000_000), (0, 7_000_000)];
+        assert!(schedule.is_behind(7_500_000));
+        assert!(schedule.overdue(7_500_000).eq(due));
+        assert!(std::iter::from_fn(|| schedule.take(7_500_000)).eq(due));
+        assert!(!schedule.is_behind(7_500_000));
         assert_eq!(schedule.deadline(7_500_000), Some(8_000_000));
         assert_eq!(schedule.deadline(8_000_000), None, "overdue");
-        let max = lag.summary().map_or(0.0, |lag| lag.max_us);
-        assert!((2500.0..2510.0).contains(&max), "{max}");
+        schedule.end(8_000_000);
+        assert_eq!(
+            schedule.take(9_500_000),
+            Some((1, 8_000_000)),
+            "due before the end"
+        );
+        assert_eq!(schedule.take(9_500_000), None);
     }
 }

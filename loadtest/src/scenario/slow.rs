@@ -24,7 +24,7 @@ pub(super) fn run(options: &Slow) -> anyhow::Result<Report> {
 
     stage.set_up(&mut [&mut fan])?;
     stage.begin(&mut [&mut fan]);
-    stage.phase(&mut [&mut fan], "warm-up", common.warmed())?;
+    stage.warm_up(&mut [&mut fan])?;
     let before = stage.phase(&mut [&mut fan], "before", common.measured())?;
     report.push(before.into_phase());
     for conn in fan.slow_conns() {
@@ -35,7 +35,7 @@ pub(super) fn run(options: &Slow) -> anyhow::Result<Report> {
     for conn in fan.slow_conns() {
         stage.driver.resume(&mut fan, conn);
     }
-    let resumed = stage.phase(&mut [&mut fan], "resumed", common.measured())?;
+    let resumed = stage.last_phase(&mut [&mut fan], "resumed", common.measured())?;
     report.push(resumed.into_phase());
     stage.drain(&mut [&mut fan])?;
 

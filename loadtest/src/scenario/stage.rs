@@ -137,6 +137,27 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Runs for as long as `--warmup` says.
+    pub(super) fn warm_up(&mut self, loads: &mut [&mut dyn Load]) -> anyhow::Result<()> {
+        self.measure(loads, None, "warm-up", self.common.warmed())?;
+        Ok(())
+    }
+
+    /// Like [`Stage::phase`], but nothing that would be due later is sent.
+    pub(super) fn last_phase(
+        &mut self,
+        loads: &mut [&mut dyn Load],
+        name: &'static str,
+        time: Duration,
+    ) -> anyhow::Result<Measured> {
+        let measured = self.measure(loads, None, name, time)?;
+        let now = self.driver.io.now();
+        for load in &mut *loads {
+            load.end(now);
+        }
+        self.catch_up(loads, measured)
+    }
+
     /// Runs for `time` and measures.
     pub(super) fn phase(
         &mut self,
@@ -155,9 +176,37 @@ impl<'a> Stage<'a> {
         name: &'static str,
         time: Duration,
     ) -> anyhow::Result<Measured> {
+        let measured = self.measure(loads, aside, name, time)?;
+        self.catch_up(loads, measured)
+    }
+
+    /// Serves the connections on until all has come that was due, in an open loop, before a phase ended: often the
+    /// slowest. What has not come after `--patience` has the latency that it has by then.
+    fn catch_up(&mut self, loads: &mut [&mut dyn Load], mut measured: Measured) -> anyhow::Result<Measured> {
+        // After a stall, there has been patience enough.
+        let patience = (!measured.stalled).then_some(self.common.patience);
+        let until = self.after(patience.unwrap_or_default());
+        let mut cast = Cast(loads);
+        self.driver
+            .run(&mut cast, until, |cast, _| cast.has_failed() || !cast.owes())?;
+        cast.give_up(&self.driver.io, self.driver.io.now());
+        for (load, found) in cast.0.iter().zip(&mut measured.found) {
+            load.flow().tell(found);
+        }
+        Ok(measured)
+    }
+
+    /// Counts until the time is over; latencies are still to come.
+    fn measure(
+        &mut self,
+        loads: &mut [&mut dyn Load],
+        aside: Option<&Aside<'_>>,
+        name: &'static str,
+        time: Duration,
+    ) -> anyhow::Result<Measured> {
+        let began = self.driver.io.now();
         for load in &mut *loads {
-            load.flow_mut().latencies.clear();
-            load.flow_mut().lag.clear();
+            load.flow_mut().open(began);
         }
         let mut cast = Cast(loads);
         let counts = |cast: &Cast<'_, '_>| {
@@ -166,8 +215,10 @@ impl<'a> Stage<'a> {
             counts
         };
         let aside_cpu = || aside.map_or(0, Aside::thread_cpu_ns);
-        let (patience, until) = (self.common.patience.as_nanos() as u64, self.after(time));
-        let began = self.driver.io.now();
+        let (patience, until) = (
+            self.common.patience.as_nanos() as u64,
+            began + time.as_nanos() as u64,
+        );
         let interval = INTERVAL_MIN.max(time.as_nanos() as u64 / INTERVALS_MAX);
         let mut sample = Every::new(interval, began);
         let goal = cast.goal();
@@ -194,6 +245,9 @@ impl<'a> Stage<'a> {
                 || cast.is_stalled(now, patience)
         })?;
         let now = self.driver.io.now();
+        for load in &mut *cast.0 {
+            load.flow_mut().close(now);
+        }
         let mut found: Vec<_> = cast.0.iter().map(|load| load.flow().found()).collect();
         found.extend(aside.map(|aside| Found::new(aside.name, aside.unit)));
         let last = counts(&cast);
@@ -228,8 +282,9 @@ impl<'a> Stage<'a> {
         let mut cast = Cast(loads);
         self.driver.run(&mut cast, u64::MAX, |cast, io| {
             progress.say(|| format!("{} left", cast.outstanding()));
-            cast.has_failed() || cast.is_idle() || cast.is_stalled(io.now(), patience)
+            cast.has_failed() || cast.is_idle(io.now(), patience)
         })?;
+        cast.give_up(&self.driver.io, self.driver.io.now());
         for load in loads {
             load.count_lost();
         }
@@ -258,8 +313,11 @@ impl<'a> Stage<'a> {
         let common = self.common;
         self.set_up(loads)?;
         self.begin(loads);
-        self.phase(loads, "warm-up", common.warmed())?;
-        report.push(self.phase(loads, "measured", common.measured())?.into_phase());
+        self.warm_up(loads)?;
+        report.push(
+            self.last_phase(loads, "measured", common.measured())?
+                .into_phase(),
+        );
         self.drain(loads)?;
         self.conclude(loads, report)
     }

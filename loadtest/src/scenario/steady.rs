@@ -48,8 +48,8 @@ pub(super) fn run<L: Load>(
         let (without, mut with) = measured?;
         if let Some(found) = with.found.last_mut() {
             found.asked_per_second = flow.asked_per_second;
-            found.latencies.add(&flow.latencies);
-            found.lag.add(&flow.lag);
+            found.each = flow.each;
+            flow.tell(found);
         }
         report.push(without.into_phase());
         report.push(with.into_phase());
@@ -77,7 +77,7 @@ fn measure(
     stage.set_up(loads)?;
     stage.serve(loads, || aside.is_ready())?;
     stage.begin(loads);
-    stage.phase(loads, "warm-up", common.warmed())?;
+    stage.warm_up(loads)?;
     let (time, rounds) = turns(common, quiet.rounds);
     let (without, with) = beside.phases;
     let mut sums: Option<(Measured, Measured)> = None;

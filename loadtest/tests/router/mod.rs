@@ -4,9 +4,9 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use crosspoint_codec::core::ids::{PublicationId, RegistrationId, RequestId, SessionId, SubscriptionId};
@@ -37,6 +37,14 @@ pub(crate) enum Fault {
     Stall,
     /// Sessions and subscriptions are granted one by one, with a pause before each.
     Hesitate,
+    /// The same, shortly before a phase of 1 s at 500 per second ends.
+    StallAtEnd,
+    /// From that time on, nothing comes any more.
+    Silence,
+    /// The 20th session is refused.
+    Refuse,
+    /// The subscriber that came last gets everything later.
+    Behind,
     /// Subscriptions to patterns get all events, whether they match or not.
     Misdirect,
 }
@@ -45,10 +53,13 @@ pub(crate) const STALL: Duration = Duration::from_millis(400);
 
 /// The pause before each session and subscription of a router that hesitates.
 const PAUSE: Duration = Duration::from_millis(20);
+/// What a subscriber gets later.
+struct Later(Instant, TcpStream, Message);
 
 /// A router for RawSocket and MessagePack.
 pub(crate) struct Router {
     fault: Fault,
+    later: mpsc::Sender<Later>,
     state: Mutex<State>,
 }
 
@@ -61,6 +72,7 @@ struct State {
     /// Events or results so far.
     count: u64,
     delayed: Option<(TcpStream, Message)>,
+    sessions: u64,
 }
 
 impl Router {
@@ -68,7 +80,15 @@ impl Router {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let state = Mutex::default();
-        let router = Arc::new(Self { fault, state });
+        let (later, queue) = mpsc::channel::<Later>();
+        thread::spawn(move || {
+            for Later(at, to, message) in queue {
+                thread::sleep(at.saturating_duration_since(Instant::now()));
+                // It fails when the client is gone.
+                let _ = send(&to, &message);
+            }
+        });
+        let router = Arc::new(Self { fault, later, state });
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let router = Arc::clone(&router);
@@ -111,6 +131,10 @@ impl Router {
         }
         match message {
             Message::Hello(_) => {
+                state.sessions += 1;
+                if self.fault == Fault::Refuse && state.sessions == 20 {
+                    return stream.shutdown(std::net::Shutdown::Both);
+                }
                 let (session, details) = (SessionId(1), Dict::new());
                 send(stream, &Message::Welcome(Welcome { session, details }))
             }
@@ -131,8 +155,15 @@ impl Router {
                     .iter()
                     .filter(|one| self.matches(&one.0, &publish.topic));
                 let subscribers: Vec<_> = matching.map(|one| one.1.try_clone()).collect();
-                for subscriber in subscribers {
-                    self.deliver(&mut state, subscriber?, event, publish.payload.clone())?;
+                let last = subscribers.len().saturating_sub(1);
+                for (place, subscriber) in subscribers.into_iter().enumerate() {
+                    let (subscriber, payload) = (subscriber?, publish.payload.clone());
+                    if self.fault == Fault::Behind && place == last {
+                        let later = Later(Instant::now() + STALL, subscriber, event(payload));
+                        self.later.send(later).unwrap();
+                        continue;
+                    }
+                    self.deliver(&mut state, subscriber, event, payload)?;
                 }
                 match publish.options.acknowledge {
                     true => send(stream, &published(publish.request)),
@@ -203,10 +234,14 @@ impl Router {
         payload: Payload,
     ) -> std::io::Result<()> {
         const EVERY: u64 = 50;
-        const STALL_AT: u64 = 300;
+        /// With 200 ms before the phase, that is after 0.9 s.
+        const LATE: u64 = 550;
         state.count += 1;
-        if self.fault == Fault::Stall && state.count == STALL_AT {
-            thread::sleep(STALL);
+        match self.fault {
+            Fault::Stall if state.count == 300 => thread::sleep(STALL),
+            Fault::StallAtEnd if state.count == LATE => thread::sleep(STALL),
+            Fault::Silence if state.count >= LATE => return Ok(()),
+            _ => {}
         }
         if !state.count.is_multiple_of(EVERY) {
             send(&to, &message(payload))?;
@@ -216,7 +251,6 @@ impl Router {
             };
         }
         match self.fault {
-            Fault::None | Fault::Stall | Fault::Hesitate | Fault::Misdirect => send(&to, &message(payload)),
             Fault::Lose => Ok(()),
             Fault::Repeat => send(&to, &message(payload.clone())).and_then(|()| send(&to, &message(payload))),
             Fault::Delay => {
@@ -225,6 +259,7 @@ impl Router {
             }
             Fault::Change => send(&to, &message(changed(payload))),
             Fault::Hang => to.shutdown(std::net::Shutdown::Both),
+            _ => send(&to, &message(payload)),
         }
     }
 }
