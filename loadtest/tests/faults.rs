@@ -137,11 +137,17 @@ fn what_never_comes_has_the_latency_of_the_time_that_it_was_waited_for() {
 /// The publisher's queue is full when the phase ends: what is due then and not yet sent counts as well.
 #[test]
 fn what_could_not_be_sent_in_time_shows_too() {
-    let scenario = ["fanout", "-n", "1", "--rate", "500", "--size", "60000"];
-    let (_, report) = run(Fault::StallAtEnd, &scenario);
+    let scenario = ["fanout", "-n", "1", "--rate", "100", "--size", "500000"];
+    let (status, report) = run(Fault::Choke, &scenario);
+    assert_eq!(status, 0, "{report}");
     let phase = &report["phases"][0];
-    assert!(phase["latency"]["count"].as_u64().unwrap() >= 490, "{report}");
-    assert!(phase["lag"]["count"].as_u64().unwrap() >= 490, "{report}");
+    assert!(
+        micros(&phase["lag"], "max_us") > 50e3,
+        "some were held back: {report}"
+    );
+    for figure in ["latency", "lag"] {
+        assert!(phase[figure]["count"].as_u64().unwrap() >= 98, "{report}");
+    }
 }
 
 fn micros(summary: &Value, which: &str) -> f64 {
@@ -180,6 +186,24 @@ fn a_session_that_fails_ends_the_opening() {
         );
         assert!(micros(&report["phases"][0], "per_second") > 50.0, "{report}");
     }
+}
+
+/// One session that hangs does not lower the rate at which the others opened.
+#[test]
+fn a_rate_of_sessions_ends_with_the_last_that_opened() {
+    let hangs = ["-n", "50", "--setup-timeout", "1s"];
+    let (status, report) = run(Fault::Ignore, &[&CONNECT[..], &hangs].concat());
+    assert_eq!(status, 2, "{report}");
+    assert!(
+        report["warnings"]
+            .to_string()
+            .contains("1 of 50 sessions did not open"),
+        "{report}"
+    );
+    let phase = &report["phases"][0];
+    assert!(micros(phase, "per_second") > 60.0, "{report}");
+    assert_eq!(phase["latency"]["count"], 50, "{report}");
+    assert!(micros(&phase["latency"], "max_us") > 900e3, "{report}");
 }
 
 #[test]

@@ -41,8 +41,12 @@ pub(crate) enum Fault {
     StallAtEnd,
     /// From that time on, nothing comes any more.
     Silence,
+    /// Nothing happens for a while after 0.6 s at 100 per second, for long enough to fill all buffers with large messages.
+    Choke,
     /// The 20th session is refused.
     Refuse,
+    /// The 20th session gets no answer.
+    Ignore,
     /// The subscriber that came last gets everything later.
     Behind,
     /// Subscriptions to patterns get all events, whether they match or not.
@@ -132,6 +136,9 @@ impl Router {
         match message {
             Message::Hello(_) => {
                 state.sessions += 1;
+                if self.fault == Fault::Ignore && state.sessions == 20 {
+                    return Ok(());
+                }
                 if self.fault == Fault::Refuse && state.sessions == 20 {
                     return stream.shutdown(std::net::Shutdown::Both);
                 }
@@ -240,6 +247,7 @@ impl Router {
         match self.fault {
             Fault::Stall if state.count == 300 => thread::sleep(STALL),
             Fault::StallAtEnd if state.count == LATE => thread::sleep(STALL),
+            Fault::Choke if state.count == 60 => thread::sleep(2 * STALL),
             Fault::Silence if state.count >= LATE => return Ok(()),
             _ => {}
         }
