@@ -258,7 +258,7 @@ def test_damaged_file(node: Node, damage: str) -> None:
 def test_no_directory(node: Node, tmp_path: Path) -> None:
     """A path where no directory can be is named."""
     (tmp_path / "db").write_text("a file")
-    with pytest.raises(StartFailed, match=r"cannot use the store of realm \"realm1\", .*db/history.redb"):
+    with pytest.raises(StartFailed, match=r"realms\[0\]\.store\.path: found .*/db, which is no directory"):
         node.start()
 
 
