@@ -149,7 +149,7 @@ impl Router {
         let Some(session) = self.conns.same_session_mut(callee) else {
             return;
         };
-        let first = session.work.held_mut(&self.hasher).drop(call);
+        let first = session.work.held_mut(&self.hasher).take_call(call);
         if let Some(invoke) = first.filter(|_| mode == CancelMode::Kill) {
             self.post(invoke.call.shard, PeerMessage::Bounce(invoke), fx);
         }

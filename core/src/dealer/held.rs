@@ -6,13 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ids::CallKey;
 use crate::peer::Invoke;
 
-/// Those of one session; nothing of most.
+/// Those of one session. Whatever is held of one call can be taken out without a look at others: many may be cancelled.
 #[derive(Debug, Default)]
-pub(crate) struct Held(Option<Box<Calls>>);
-
-/// Whatever is held of one call can be taken out without a look at others: many may be cancelled.
-#[derive(Debug, Default)]
-struct Calls {
+pub(crate) struct Held {
     /// All, in the order in which they came.
     by_place: BTreeMap<u64, Box<Invoke>>,
     /// The same by call.
@@ -23,48 +19,43 @@ struct Calls {
 
 impl Held {
     pub(crate) fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, |calls| calls.by_place.len())
+        self.by_place.len()
     }
 
     /// The call that is held longest, before all others.
     pub(crate) fn first(&self) -> Option<&Invoke> {
-        let (_, first) = self.0.as_ref()?.by_place.first_key_value()?;
-        Some(first)
+        self.by_place.first_key_value().map(|(_, first)| &**first)
     }
 
     /// Whether some of a call is held.
     pub(super) fn holds(&self, call: CallKey) -> bool {
-        self.0
-            .as_ref()
-            .is_some_and(|calls| calls.place_of(call).is_some())
+        self.place_of(call).is_some()
     }
 
     /// Holds a call back behind all others. It comes back where more than `limit` bytes would be held.
     pub(super) fn hold(&mut self, mut invoke: Box<Invoke>, limit: usize) -> Result<(), Box<Invoke>> {
-        let held = self.0.as_ref().map_or(0, |calls| calls.bytes);
-        let bytes = held + invoke.cost();
+        let bytes = self.bytes + invoke.cost();
         if bytes > limit {
             return Err(invoke);
         }
         *invoke = invoke.detached();
-        let calls = self.0.get_or_insert_default();
-        calls.last_place += 1;
-        calls.places.insert((invoke.call, calls.last_place));
-        calls.by_place.insert(calls.last_place, invoke);
-        calls.bytes = bytes;
+        self.last_place += 1;
+        self.places.insert((invoke.call, self.last_place));
+        self.by_place.insert(self.last_place, invoke);
+        self.bytes = bytes;
         Ok(())
     }
 
     /// Takes out the call that is held longest.
     pub(super) fn next(&mut self) -> Option<Box<Invoke>> {
-        let (place, _) = self.0.as_ref()?.by_place.first_key_value()?;
+        let (place, _) = self.by_place.first_key_value()?;
         self.take(*place)
     }
 
     /// Takes out all that is held of a call. Its first part, if that is among it.
-    pub(super) fn drop(&mut self, call: CallKey) -> Option<Box<Invoke>> {
+    pub(super) fn take_call(&mut self, call: CallKey) -> Option<Box<Invoke>> {
         let mut first = None;
-        while let Some(place) = self.0.as_ref().and_then(|calls| calls.place_of(call)) {
+        while let Some(place) = self.place_of(call) {
             let taken = self.take(place);
             first = first.or_else(|| taken.filter(|invoke| invoke.part.is_first()));
         }
@@ -73,22 +64,16 @@ impl Held {
 
     /// All calls in their order.
     pub(super) fn into_calls(self) -> impl Iterator<Item = Box<Invoke>> {
-        self.0.into_iter().flat_map(|calls| calls.by_place.into_values())
+        self.by_place.into_values()
     }
 
     fn take(&mut self, place: u64) -> Option<Box<Invoke>> {
-        let calls = self.0.as_mut()?;
-        let invoke = calls.by_place.remove(&place)?;
-        calls.places.remove(&(invoke.call, place));
-        calls.bytes -= invoke.cost();
-        if calls.by_place.is_empty() {
-            self.0 = None;
-        }
+        let invoke = self.by_place.remove(&place)?;
+        self.places.remove(&(invoke.call, place));
+        self.bytes -= invoke.cost();
         Some(invoke)
     }
-}
 
-impl Calls {
     /// Where the first that is held of a call is.
     fn place_of(&self, call: CallKey) -> Option<u64> {
         let mut places = self.places.range((call, 0)..=(call, u64::MAX));

@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 
 use super::question::{Conclude, Query};
-use crate::detached::text;
 use crate::error_uri as uri;
 use crate::ids::RequestId;
 use crate::payload::Payload;
@@ -100,31 +99,5 @@ impl Asking {
             self.0 = None;
         }
         next
-    }
-}
-
-impl Query {
-    /// The same question in memory of its own.
-    fn detached(mut self) -> Self {
-        let own = |held: &mut bytestring::ByteString| *held = text(held);
-        match &mut self {
-            Self::SubscriptionMatch(topic) => own(topic),
-            Self::RemoveSubscriber { reason, .. } => reason.iter_mut().for_each(own),
-            Self::RemoveCallee { reason, .. } => own(reason),
-            Self::Kill(kill) => kill.detach(own),
-            Self::SessionCount { .. }
-            | Self::SessionList { .. }
-            | Self::Session(_)
-            | Self::Registration(_)
-            | Self::Callees(_)
-            | Self::CalleeCount(_)
-            | Self::SubscriptionList
-            | Self::Subscription(_)
-            | Self::SubscriptionDetails(_)
-            | Self::Subscribers(_)
-            | Self::SubscriberCount(_)
-            | Self::Events(_) => {}
-        }
-        self
     }
 }

@@ -7,6 +7,7 @@ use bytestring::ByteString;
 use super::asking::Waiting;
 use super::{MetaCall, Step};
 use crate::broker::recall::EventQuery;
+use crate::detached::text;
 use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{RealmId, RegistrationId, RequestId, SessionId, SessionRef, ShardId, SubscriptionId};
@@ -117,6 +118,32 @@ pub enum Query {
     },
 }
 
+impl Query {
+    /// The same question in memory of its own.
+    pub(super) fn detached(mut self) -> Self {
+        let own = |held: &mut ByteString| *held = text(held);
+        match &mut self {
+            Self::SubscriptionMatch(topic) => own(topic),
+            Self::RemoveSubscriber { reason, .. } => reason.iter_mut().for_each(own),
+            Self::RemoveCallee { reason, .. } => own(reason),
+            Self::Kill(kill) => kill.detach(own),
+            Self::SessionCount { .. }
+            | Self::SessionList { .. }
+            | Self::Session(_)
+            | Self::Registration(_)
+            | Self::Callees(_)
+            | Self::CalleeCount(_)
+            | Self::SubscriptionList
+            | Self::Subscription(_)
+            | Self::SubscriptionDetails(_)
+            | Self::Subscribers(_)
+            | Self::SubscriberCount(_)
+            | Self::Events(_) => {}
+        }
+        self
+    }
+}
+
 /// See [`Query::Kill`].
 #[derive(Debug)]
 pub struct Kill {
@@ -132,7 +159,7 @@ pub struct Kill {
 
 impl Kill {
     /// Does `own` with each text.
-    pub(super) fn detach(&mut self, own: impl Fn(&mut ByteString)) {
+    fn detach(&mut self, own: impl Fn(&mut ByteString)) {
         if let Victims::Authid(text) | Victims::Authrole(text) = &mut self.victims {
             own(text);
         }

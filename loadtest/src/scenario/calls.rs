@@ -24,7 +24,6 @@ const OPEN_MAX: u64 = 50_000;
 pub(super) struct Calls {
     flow: Flow,
     schedule: Schedule,
-    how: Loop,
     templates: Templates,
     procedures: Vec<String>,
     shared: bool,
@@ -67,8 +66,7 @@ impl Calls {
         let count = if shared { 1 } else { parties.callees };
         Self {
             flow: Flow::new(name, "calls", how.rate()),
-            schedule: Schedule::new(parties.callers as usize),
-            how,
+            schedule: Schedule::new(parties.callers as usize, how),
             templates: Templates::new(size),
             procedures: (0..count)
                 .map(|place| uri(&format!("procedure{place}")))
@@ -194,30 +192,16 @@ impl Load for Calls {
         (self.registered, self.callees.len() as u64)
     }
 
-    fn begin(&mut self, now: u64) {
-        self.flow.be_patient(now);
-        self.schedule.begin(self.how, now);
+    fn schedule(&self) -> Option<&Schedule> {
+        Some(&self.schedule)
     }
 
-    fn stop(&mut self) {
-        self.schedule.stop();
-    }
-
-    fn end(&mut self, now: u64) {
-        self.schedule.end(now);
-    }
-
-    fn is_behind(&self, now: u64) -> bool {
-        self.schedule.is_behind(now)
-    }
-
-    fn owes(&self) -> bool {
-        self.how.rate().is_some()
-            && (self.flow.owed() > 0 || self.schedule.is_behind(self.flow.closes(u64::MAX)))
+    fn schedule_mut(&mut self) -> Option<&mut Schedule> {
+        Some(&mut self.schedule)
     }
 
     fn give_up(&mut self, _io: &Io, now: u64) {
-        if self.how.rate().is_some() {
+        if self.schedule.is_open() {
             for caller in &mut self.callers {
                 for (due, _) in caller.pending.give_up() {
                     self.flow.missing(now, due, 1);

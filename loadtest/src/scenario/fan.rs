@@ -48,7 +48,6 @@ impl Crowd {
 pub(super) struct Fan {
     flow: Flow,
     schedule: Schedule,
-    how: Loop,
     plan: Plan,
     shares: Shares,
     /// The topics' URIs, and how many readers each has.
@@ -100,8 +99,7 @@ impl Fan {
         flow.each = each;
         Ok(Self {
             flow,
-            schedule: Schedule::new(crowd.publishers as usize),
-            how,
+            schedule: Schedule::new(crowd.publishers as usize, how),
             plan,
             shares,
             topics,
@@ -275,31 +273,22 @@ impl Load for Fan {
         (self.subscribed, self.crowd.readers + self.crowd.slow)
     }
 
+    fn schedule(&self) -> Option<&Schedule> {
+        Some(&self.schedule)
+    }
+
+    fn schedule_mut(&mut self) -> Option<&mut Schedule> {
+        Some(&mut self.schedule)
+    }
+
     fn begin(&mut self, now: u64) {
         self.begun = true;
         self.flow.be_patient(now);
-        self.schedule.begin(self.how, now);
-    }
-
-    fn stop(&mut self) {
-        self.schedule.stop();
-    }
-
-    fn end(&mut self, now: u64) {
-        self.schedule.end(now);
-    }
-
-    fn is_behind(&self, now: u64) -> bool {
-        self.schedule.is_behind(now)
-    }
-
-    fn owes(&self) -> bool {
-        self.how.rate().is_some()
-            && (self.flow.owed() > 0 || self.schedule.is_behind(self.flow.closes(u64::MAX)))
+        self.schedule.begin(now);
     }
 
     fn give_up(&mut self, _io: &Io, now: u64) {
-        if self.how.rate().is_some() {
+        if self.schedule.is_open() {
             for publisher in &mut self.publishers {
                 for (due, left) in publisher.pending.give_up() {
                     self.flow.missing(now, due, left.into());

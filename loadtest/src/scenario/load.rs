@@ -3,6 +3,7 @@
 use anyhow::ensure;
 use crosspoint_codec::core::message::Message;
 
+use super::schedule::Schedule;
 use crate::latency::Latencies;
 use crate::meter::Found;
 use crate::net::{ConnId, Handler, Io};
@@ -33,11 +34,29 @@ pub(super) trait Load: Handler {
         (0, 0)
     }
 
+    /// Who of its sources sends when, if they follow a schedule.
+    fn schedule(&self) -> Option<&Schedule> {
+        None
+    }
+
+    fn schedule_mut(&mut self) -> Option<&mut Schedule> {
+        None
+    }
+
     /// Begins to send.
-    fn begin(&mut self, now: u64);
+    fn begin(&mut self, now: u64) {
+        self.flow_mut().be_patient(now);
+        if let Some(schedule) = self.schedule_mut() {
+            schedule.begin(now);
+        }
+    }
 
     /// Sends nothing more of its own accord.
-    fn stop(&mut self);
+    fn stop(&mut self) {
+        if let Some(schedule) = self.schedule_mut() {
+            schedule.stop();
+        }
+    }
 
     /// How much of what it counts a phase is over with, if not with its time.
     fn goal(&self) -> Option<u64> {
@@ -45,18 +64,24 @@ pub(super) trait Load: Handler {
     }
 
     /// Has nothing more to send from now on; sends what was due before.
-    fn end(&mut self, _now: u64) {
-        self.stop();
+    fn end(&mut self, now: u64) {
+        match self.schedule_mut() {
+            Some(schedule) => schedule.end(now),
+            None => self.stop(),
+        }
     }
 
     /// Whether something was due by a time, in an open loop, that has not been sent.
-    fn is_behind(&self, _now: u64) -> bool {
-        false
+    fn is_behind(&self, now: u64) -> bool {
+        self.schedule().is_some_and(|schedule| schedule.is_behind(now))
     }
 
     /// Whether something that was due within the phase, in an open loop, has not arrived.
     fn owes(&self) -> bool {
-        false
+        let flow = self.flow();
+        self.schedule().is_some_and(|schedule| {
+            schedule.is_open() && (flow.owed() > 0 || schedule.is_behind(flow.closes(u64::MAX)))
+        })
     }
 
     /// Records how long what was due, in an open loop, has not come, and waits for it no longer. [`Flow::given_up`]

@@ -109,10 +109,6 @@ impl Load for Others {
     fn granted(&self) -> (u64, u64) {
         (self.granted, self.count)
     }
-
-    fn begin(&mut self, _now: u64) {}
-
-    fn stop(&mut self) {}
 }
 
 impl Handler for Others {

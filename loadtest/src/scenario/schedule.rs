@@ -31,6 +31,7 @@ impl Loop {
 #[derive(Debug)]
 pub(super) struct Schedule {
     sources: usize,
+    how: Loop,
     mode: Mode,
     /// Sources that may send one more (closed loop).
     ready: VecDeque<usize>,
@@ -47,17 +48,18 @@ enum Mode {
 
 impl Schedule {
     /// Nobody sends before [`Schedule::begin`].
-    pub(super) const fn new(sources: usize) -> Self {
+    pub(super) const fn new(sources: usize, how: Loop) -> Self {
         Self {
             sources,
+            how,
             mode: Mode::Silent,
             ready: VecDeque::new(),
             turn: 0,
         }
     }
 
-    pub(super) fn begin(&mut self, how: Loop, now: u64) {
-        match how {
+    pub(super) fn begin(&mut self, now: u64) {
+        match self.how {
             Loop::Closed(window) => {
                 let sources = 0..self.sources;
                 self.ready = sources
@@ -97,6 +99,11 @@ impl Schedule {
             Mode::Open(_) => ahead.take(now),
             Mode::Silent | Mode::Closed => None,
         })
+    }
+
+    /// Whether the clock says what is due.
+    pub(super) fn is_open(&self) -> bool {
+        self.how.rate().is_some()
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -153,9 +160,9 @@ mod tests {
 
     #[test]
     fn a_closed_loop_sends_as_many_as_are_complete() {
-        let mut schedule = Schedule::new(2);
+        let mut schedule = Schedule::new(2, Loop::Closed(2));
         assert_eq!(schedule.take(0), None);
-        schedule.begin(Loop::Closed(2), 0);
+        schedule.begin(0);
         let taken: Vec<_> = std::iter::from_fn(|| schedule.take(7)).collect();
         assert_eq!(taken, [(0, 7), (0, 7), (1, 7), (1, 7)]);
         schedule.completed(1);
@@ -168,8 +175,8 @@ mod tests {
 
     #[test]
     fn an_open_loop_takes_sources_in_turn_when_they_are_due() {
-        let mut schedule = Schedule::new(2);
-        schedule.begin(Loop::Open(1000.0), 5_000_000);
+        let mut schedule = Schedule::new(2, Loop::Open(1000.0));
+        schedule.begin(5_000_000);
         let due = [(0, 5_000_000), (1, 6_000_000), (0, 7_000_000)];
         assert!(schedule.is_behind(7_500_000));
         assert!(schedule.overdue(7_500_000).eq(due));
