@@ -266,3 +266,66 @@ fn a_peer_that_takes_no_welcome_at_all_is_turned_away() {
     assert_eq!(peer.answer(), json!([3, {}, "wamp.error.payload_size_exceeded"]));
     assert!(peer.wire.closed.get());
 }
+
+/// What says why, and to whom, may be longer than the peer takes; that its session ended is not.
+#[test]
+fn a_peer_that_takes_only_short_messages_hears_of_its_end() {
+    let mut world = World::new(1, &ShardConfig::default());
+    let refused = world.connect(0, Format::Json, Framing::RawSocket, 512);
+    let realm = "x".repeat(600);
+    world.send(&refused, &json!([1, realm, {"roles": {"caller": {}}}]));
+    assert_eq!(refused.answer(), json!([3, {}, "wamp.error.no_such_realm"]));
+    let killer = world.join(0);
+    for (why, reason) in [
+        (json!({"message": "m".repeat(600)}), "wamp.close.killed"),
+        (
+            json!({"reason": "com.bye", "message": "m".repeat(600)}),
+            "com.bye",
+        ),
+        (
+            json!({"reason": format!("com.{}", "x".repeat(600))}),
+            "wamp.close.killed",
+        ),
+    ] {
+        let peer = world.connect(0, Format::Json, Framing::RawSocket, 512);
+        world.hello(&peer);
+        let session = &peer.answer()[1];
+        world.send(&killer, &json!([48, 1, {}, "wamp.session.kill", [session], why]));
+        assert_eq!(killer.answer(), json!([50, 1, {}]));
+        assert_eq!(peer.answer(), json!([6, {}, reason]));
+    }
+}
+
+#[test]
+fn a_peer_that_takes_only_short_messages_hears_what_it_loses() {
+    let mut world = World::new(1, &ShardConfig::default());
+    let (admin, peer) = (
+        world.join(0),
+        world.connect(0, Format::Json, Framing::RawSocket, 512),
+    );
+    let features = json!({"features": {"subscription_revocation": true, "registration_revocation": true}});
+    world.send(
+        &peer,
+        &json!([1, "realm1", {"roles": {"subscriber": features, "callee": features}}]),
+    );
+    let session = &peer.answer()[1];
+    let subscription = &world.ask(&peer, &json!([32, 1, {}, "com.topic"]))[2];
+    let registration = &world.ask(&peer, &json!([64, 2, {}, "com.proc"]))[2];
+    let reason = format!("com.{}", "x".repeat(600));
+    for (procedure, id, told) in [
+        (
+            "wamp.subscription.remove_subscriber",
+            subscription,
+            json!([35, 0, {"subscription": subscription}]),
+        ),
+        (
+            "wamp.registration.remove_callee",
+            registration,
+            json!([67, 0, {"registration": registration}]),
+        ),
+    ] {
+        world.send(&admin, &json!([48, 1, {}, procedure, [id, session, reason]]));
+        assert_eq!(admin.answer(), json!([50, 1, {}]));
+        assert_eq!(peer.answer(), told);
+    }
+}

@@ -12,6 +12,7 @@
 //! - A reply is queued, replaced by an error, or its connection is closed with a count; it is never just missing.
 
 mod backlog;
+mod brief;
 mod dirty;
 mod flush;
 mod frames;

@@ -11,6 +11,7 @@ use crosspoint_core::payload::Payload;
 use crosspoint_core::value::{Dict, Value};
 
 use super::Shard;
+use super::brief::shorter;
 use super::dirty::Haste;
 use super::frames::{Encoded, EventFrames};
 use crate::config::SlowConsumer;
@@ -93,7 +94,10 @@ impl Shard {
                     .push_back((to, size_exceeded(RequestKind::Invocation, *request)));
             }
             Message::Welcome(welcome) => self.welcome_briefly(to, welcome),
-            _ => self.counters.dropped_large.one(),
+            _ => match shorter(message) {
+                Some(shorter) => self.send(to, &shorter),
+                None => self.counters.dropped_large.one(),
+            },
         }
     }
 

@@ -5,6 +5,7 @@ import struct
 import pytest
 from harness import messages as m
 from harness.config import SMALL_LIMIT
+from harness.meta import ask
 from harness.peers import Peers
 from harness.serializers import JSON
 from harness.wire import Connection, RawSocket
@@ -159,6 +160,28 @@ def test_TR_014_clients_limit(rawsocket: Peers) -> None:
     session.event(subscription, ["small"])
     other.event(subscription, large)
     other.event(subscription, ["small"])
+
+
+def test_small_clients_hear_of_their_end(rawsocket: Peers) -> None:
+    """ABORT and GOODBYE that are too long for a client reach it without their details."""
+    session = rawsocket.connect(limit=SMALLEST)
+    session.hello("realm." + "x" * 600)
+    session.expect(m.ABORT, {}, "wamp.error.no_such_realm")
+    killer, victim = rawsocket.join("meta"), session.join("meta")
+    ask(killer, "wamp.session.kill", victim.id, reason="com.example.why", message="m" * 600)
+    victim.expect(m.GOODBYE, {}, "com.example.why")
+
+
+def test_small_clients_hear_what_they_lose(rawsocket: Peers) -> None:
+    """What is taken from a client that takes short messages only is named, without a reason that is too long for it."""
+    admin, session = rawsocket.join("meta"), rawsocket.connect(limit=SMALLEST)
+    session.join("meta", m.roles(subscriber=("subscription_revocation",), callee=("registration_revocation",)))
+    subscription, registration = session.subscribe(rawsocket.uri("topic")), session.register(rawsocket.uri("procedure"))
+    reason = "com." + "x" * 600
+    ask(admin, "wamp.subscription.remove_subscriber", subscription, session.id, reason)
+    session.expect(m.UNSUBSCRIBED, 0, {"subscription": subscription})
+    ask(admin, "wamp.registration.remove_callee", registration, session.id, reason)
+    session.expect(m.UNREGISTERED, 0, {"registration": registration})
 
 
 def test_TR_015_result_over_the_clients_limit(rawsocket: Peers) -> None:
