@@ -19,6 +19,7 @@ use crate::peer::{Disclosed, Invoke, Part, PeerMessage};
 use crate::router::{Refusal, Router, invalid_uri, is_passthru, passthru};
 use crate::session::Session;
 use crate::time::Time;
+use crate::uri::is_reserved;
 
 impl Router {
     pub(crate) fn call(&mut self, conn: ConnKey, call: Call, fx: &mut Effects) {
@@ -51,10 +52,14 @@ impl Router {
         };
         let realm = session.realm;
         let (disclose, trustlevel) = self.admit_call(session, &call)?;
-        if let Some(procedure) = meta::procedure(&call.procedure)
-            && self.realm_config(realm).enable_meta_api
-        {
-            return self.call_meta(conn, call, procedure, fx);
+        if is_reserved(&call.procedure) {
+            // The router's own names are for no client to answer, whatever its pattern matches.
+            return match meta::procedure(&call.procedure) {
+                Some(procedure) if self.realm_config(realm).enable_meta_api => {
+                    self.call_meta(conn, call, procedure, fx)
+                }
+                _ => Err(no_such_procedure()),
+            };
         }
         let found = self.choose_callee(Wanted {
             realm,

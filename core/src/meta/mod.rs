@@ -47,7 +47,7 @@ pub(crate) enum Step {
 /// A meta procedure.
 pub(crate) type Procedure = fn(&mut Router, &MetaCall, &mut Effects) -> Result<Step, Refusal>;
 
-/// The meta procedure of this name. Calls of other `wamp.` names go the way of all calls.
+/// The meta procedure of this name. There are no others whose names begin with `wamp.`.
 pub(crate) fn procedure(name: &str) -> Option<Procedure> {
     Some(match name.strip_prefix("wamp.")? {
         "session.count" => Router::session_count,

@@ -12,6 +12,7 @@ use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{RealmId, RegistrationId, SessionId};
 use crate::router::{Refusal, Router};
+use crate::uri::is_reserved;
 use crate::value::{Dict, Value};
 
 impl Router {
@@ -35,7 +36,9 @@ impl Router {
 
     pub(super) fn registration_match(&mut self, call: &MetaCall, _: &mut Effects) -> Result<Step, Refusal> {
         let procedures = self.realms[call.realm.0 as usize].dealer.procedures();
-        let found = procedures.best(call.text(0, "procedure")?);
+        // Calls of the router's own procedures get to no registration.
+        let called = Some(call.text(0, "procedure")?).filter(|called| !is_reserved(called));
+        let found = called.and_then(|called| procedures.best(called));
         Ok(Step::Done(vec![id_or_null(
             found.map(|found| found.value.registration),
         )]))

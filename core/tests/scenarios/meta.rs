@@ -343,7 +343,7 @@ fn rv_003_rv_004_a_registration_is_taken_from_one_callee() {
         assert_eq!(remove(&mut mesh, asks), "ERROR Call 1 wamp.error.no_such_session");
         assert_eq!(remove(&mut mesh, one), "RESULT 1");
         mesh.say(asks, call(2, "com.x", "[]"));
-        assert_eq!(mesh.heard(two), ["INVOCATION 1 []"]);
+        assert_eq!(mesh.heard(two), ["INVOCATION 1 [] procedure=wampx"]);
         assert_eq!(remove(&mut mesh, two), "RESULT 1");
         assert_eq!(
             remove(&mut mesh, two),
@@ -453,5 +453,36 @@ fn rv_002_a_subscription_is_taken_from_one_session() {
             remove(&mut mesh, two),
             "ERROR Call 1 wamp.error.no_such_subscription"
         );
+    });
+}
+
+#[test]
+fn pr_015_the_routers_own_names_are_for_no_client_to_answer() {
+    everywhere(|mut mesh| {
+        let (caller, callee) = (mesh.join(), mesh.join());
+        for (request, prefix) in [(1, ""), (2, "wam")] {
+            mesh.register(
+                callee,
+                register_with(request, prefix, |options| {
+                    options.match_policy = Some(MatchPolicy::Prefix);
+                }),
+            );
+        }
+        for name in ["wamp", "wamp.no", "wamp.session.no"] {
+            assert_eq!(
+                ask(&mut mesh, caller, name, "[]"),
+                "ERROR Call 1 wamp.error.no_such_procedure"
+            );
+            let found = ask(
+                &mut mesh,
+                caller,
+                "wamp.registration.match",
+                &format!("[\"{name}\"]"),
+            );
+            assert_eq!(found, "RESULT 1 [null]");
+        }
+        assert_eq!(ask(&mut mesh, caller, "wamp.session.count", "[]"), "RESULT 1 [2]");
+        mesh.say(caller, call(1, "wampx", "[]"));
+        assert_eq!(mesh.heard(callee), ["INVOCATION 1 [] procedure=wampx"]);
     });
 }

@@ -1,6 +1,7 @@
 """Prefix and wildcard subscriptions and registrations (PP, PR)."""
 
 from harness import messages as m
+from harness.meta import ask
 from harness.peers import Peers, eventually
 from harness.session import Session
 
@@ -259,7 +260,13 @@ def test_PR_015_empty_prefix(wamp: Peers) -> None:
     assert invocation[3]["procedure"] == wamp.uri("anything")
     callee.reply(invocation, [2])
     caller.result(request, [2])
+    # The router's own procedures are nobody else's.
+    assert type(ask(caller, "wamp.session.count")) is int
+    for name in ("wamp", "wamp.session.nothing"):
+        assert caller.no_such_procedure(name)
+        assert ask(caller, "wamp.registration.match", name) is None
     callee.unregister(registration)
+    callee.barrier()
 
 
 def test_PP_014_everything(wamp: Peers) -> None:

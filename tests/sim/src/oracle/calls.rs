@@ -15,7 +15,7 @@ use super::Oracle;
 use super::parts::Parts;
 use super::procedures::{Candidate, is_invalid_procedure};
 use crate::broken::{Broken, Check, ensure, found};
-use crate::uris::Key;
+use crate::uris::{Key, is_reserved};
 use crate::workload::token_of;
 
 /// A call, also after its end.
@@ -111,6 +111,8 @@ impl Oracle {
             Some(uri::DISCLOSE_ME_DISALLOWED)
         } else if state.calls.len() + state.asking() >= self.config.limits.pending_calls {
             Some(uri::LIMIT_EXCEEDED)
+        } else if is_reserved(&call.procedure) {
+            Some(uri::NO_SUCH_PROCEDURE)
         } else {
             None
         };
