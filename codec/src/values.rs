@@ -239,6 +239,34 @@ mod tests {
         }
     }
 
+    /// Also keys that are no text, and more values than the router reads.
+    #[test]
+    fn what_is_encoded_is_written_as_it_was() {
+        let written = |format, encoded: &Bytes| {
+            let dict = Dict::new().with("a", Value::Encoded(format, encoded.clone()));
+            PayloadValues.write(&Arguments {
+                list: vec![dict.into(), Value::Encoded(format, encoded.clone())],
+                dict: Dict::new(),
+            })
+        };
+        let args = |payload: &Payload, format| transcode(payload, format).args;
+        let keys = Bytes::from_static(b"\x91\x81\x01\xc3");
+        let both = written(Format::MsgPack, &keys);
+        assert_eq!(
+            args(&both, Format::MsgPack),
+            &b"\x92\x81\xa1a\x91\x81\x01\xc3\x91\x81\x01\xc3"[..]
+        );
+        assert_eq!(args(&both, Format::Json), r#"[{"a":[{"1":true}]},[{"1":true}]]"#);
+        let many = Bytes::from(format!("[0{}]", ",0".repeat(VALUES_MAX as usize)));
+        let many = args(&written(Format::Json, &many), Format::Json);
+        assert_eq!(many.len(), 2 * (2 * VALUES_MAX as usize + 3) + 9);
+        for format in Format::OF_PAYLOADS {
+            let payload = transcode(&json(r#"[1,1.0,"\u0000AQI=",[]]"#, ""), format);
+            let both = args(&written(format, &payload.args), Format::Json);
+            assert_eq!(both, r#"[{"a":[1,1.0,"\u0000AQI=",[]]},[1,1.0,"\u0000AQI=",[]]]"#);
+        }
+    }
+
     #[test]
     fn an_item_is_found_in_every_format() {
         let payload = json(r#"["com.example", [1, {"a": 2}] ,{"b":"c"}]"#, "");

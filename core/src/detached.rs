@@ -43,6 +43,7 @@ fn detached_value(value: &Value) -> Value {
         Value::Bytes(inner) => Value::Bytes(bytes(inner)),
         Value::List(list) => Value::List(list.iter().map(detached_value).collect()),
         Value::Dict(inner) => Value::Dict(dict(inner)),
+        Value::Encoded(format, inner) => Value::Encoded(*format, bytes(inner)),
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::Float(_) => value.clone(),
     }
 }
@@ -59,7 +60,7 @@ fn value_cost(value: &Value) -> usize {
     size_of::<Value>()
         + match value {
             Value::Str(text) => text.len(),
-            Value::Bytes(bytes) => bytes.len(),
+            Value::Bytes(bytes) | Value::Encoded(_, bytes) => bytes.len(),
             Value::List(list) => list.iter().map(value_cost).sum(),
             Value::Dict(dict) => dict_cost(dict),
             Value::Null | Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::Float(_) => 0,

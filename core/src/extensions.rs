@@ -64,5 +64,6 @@ fn kind(value: &Value) -> &'static str {
         Value::Bytes(_) => "a byte string",
         Value::List(_) => "a list",
         Value::Dict(_) => "a dictionary",
+        Value::Encoded(..) => "a value of an application",
     }
 }

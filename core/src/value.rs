@@ -1,9 +1,11 @@
 //! Values of the envelope: details and options that the router reads or writes itself.
 //!
-//! Application payloads never become values: see [`crate::payload`].
+//! Application payloads are not read into values: see [`crate::payload`].
 
 use bytes::Bytes;
 use bytestring::ByteString;
+
+use crate::payload::Format;
 
 /// One value of a details or options dictionary.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +28,8 @@ pub enum Value {
     List(Vec<Self>),
     /// A dictionary with unique string keys.
     Dict(Dict),
+    /// A value of an application, well-formed in one of [`Format::OF_PAYLOADS`], which is passed on without being read.
+    Encoded(Format, Bytes),
 }
 
 impl Value {

@@ -13,6 +13,8 @@ pub(crate) use json::JsonWriter;
 pub(crate) use msgpack::MsgPackWriter;
 pub(crate) use ubjson::{BjDataWriter, UbJsonWriter};
 
+use crate::transcode::copy_encoded;
+
 /// A list or dictionary that was begun and not yet ended.
 #[must_use = "a container has to be ended"]
 pub(crate) struct Open {
@@ -85,7 +87,10 @@ pub(crate) trait Writer {
         self.buffer().truncate(mark.length);
     }
 
-    fn value(&mut self, value: &Value) {
+    fn value(&mut self, value: &Value)
+    where
+        Self: Sized,
+    {
         match value {
             Value::Null => self.null(),
             Value::Bool(value) => self.bool(*value),
@@ -102,10 +107,14 @@ pub(crate) trait Writer {
                 self.end_list(open, list.len());
             }
             Value::Dict(dict) => self.dict(dict),
+            Value::Encoded(format, encoded) => copy_encoded(*format, encoded, self),
         }
     }
 
-    fn dict(&mut self, dict: &Dict) {
+    fn dict(&mut self, dict: &Dict)
+    where
+        Self: Sized,
+    {
         let open = self.begin_map();
         for (key, value) in &dict.0 {
             self.key(key);

@@ -20,6 +20,7 @@ use crate::error_uri as uri;
 use crate::ids::{PublicationId, RealmId, SubscriptionId, is_valid_id};
 use crate::meta::{Answer, MetaCall, Query, Question, Step, Whom, expected};
 use crate::options::{EventDetails, MatchPolicy};
+use crate::payload::Payload;
 use crate::peer::{Disclosed, Publication};
 use crate::router::{Refusal, Router};
 use crate::time::{Time, UnixTime};
@@ -182,33 +183,33 @@ impl Router {
         }
         let subscription = query.subscription;
         let found = std::mem::take(&mut recall.scan.found);
-        let item = |past: &Past| self.past_event(past, subscription, policy);
+        let item = |past: &Past| past_event(past, subscription, policy);
         let answer = Answer::Events {
             bytes: found.iter().map(|past| cost(&past.publication)).sum(),
             events: found.iter().map(item).collect(),
         };
         Some((recall.question, answer))
     }
+}
 
-    /// A past event as `get_events` returns it.
-    fn past_event(&self, past: &Past, subscription: SubscriptionId, policy: MatchPolicy) -> Value {
-        let event = event(&past.publication, subscription, policy);
-        let mut item = Dict::new()
-            .with("timestamp", past.at.to_rfc3339())
-            .with("subscription", subscription.0)
-            .with("publication", event.publication.0)
-            .with("details", details(event.details));
-        // Without them where they are sealed as a whole, or too many to be read.
-        if let Some(arguments) = self.config.values.read(&event.payload) {
-            if !arguments.list.is_empty() || !arguments.dict.is_empty() {
-                item.push("args", arguments.list);
-            }
-            if !arguments.dict.is_empty() {
-                item.push("kwargs", arguments.dict);
-            }
-        }
-        item.into()
+/// A past event as `get_events` returns it.
+fn past_event(past: &Past, subscription: SubscriptionId, policy: MatchPolicy) -> Value {
+    let event = event(&past.publication, subscription, policy);
+    let mut item = Dict::new()
+        .with("timestamp", past.at.to_rfc3339())
+        .with("subscription", subscription.0)
+        .with("publication", event.publication.0)
+        .with("details", details(event.details));
+    let Payload { format, args, kwargs } = event.payload;
+    match (args.is_empty(), kwargs.is_empty()) {
+        (true, true) => {}
+        (true, false) => item.push("args", Vec::new()),
+        (false, _) => item.push("args", Value::Encoded(format, args)),
     }
+    if !kwargs.is_empty() {
+        item.push("kwargs", Value::Encoded(format, kwargs));
+    }
+    item.into()
 }
 
 /// EVENT.Details as a dictionary.

@@ -77,6 +77,7 @@ fn to_json(value: &Value) -> Json {
         Value::UInt(number) => (*number).into(),
         Value::Float(number) => (*number).into(),
         Value::Str(text) => text.to_string().into(),
+        Value::Encoded(_, encoded) => serde_json::from_slice(encoded).unwrap_or_default(),
         Value::Bytes(bytes) => format!("{bytes:?}").into(),
         Value::List(list) => list.iter().map(to_json).collect(),
         Value::Dict(dict) => {

@@ -168,7 +168,8 @@ fn put_dict(out: &mut Vec<u8>, dict: &Dict) {
 
 fn put_value(out: &mut Vec<u8>, value: &Value) {
     match value {
-        Value::Null => out.push(0),
+        // Options were read as values; only answers of the router pass encoded ones on.
+        Value::Null | Value::Encoded(..) => out.push(0),
         Value::Bool(value) => out.extend_from_slice(&[1, u8::from(*value)]),
         Value::Int(value) => {
             out.push(2);

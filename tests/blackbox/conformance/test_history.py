@@ -1,12 +1,16 @@
 """Event history (EH). Each test has topics of its own, below the patterns of which the router keeps events."""
 
 import re
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from harness import messages as m
 from harness.meta import past_events
 from harness.peers import Peers
+from harness.serializers import CBOR, MSGPACK, Serializer
 from harness.session import Session
+from harness.values import same
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -20,8 +24,8 @@ def refused(session: Session, error: str, subscription: object, **kwargs: object
 class Topic:
     """A topic of the test's own in the history of all topics below `history.`, and its events."""
 
-    def __init__(self, wamp: Peers) -> None:
-        self.publisher, self.reader = wamp.join_many(2)
+    def __init__(self, wamp: Peers, serializer: Serializer | None = None) -> None:
+        self.publisher, self.reader = (wamp.join(serializer=serializer) for _ in range(2))
         self.uri = f"history.{wamp.uri('topic')}"
         self.subscription = self.reader.subscribe("history.", match="prefix")
         self.reader.unsubscribe(self.subscription)
@@ -57,13 +61,17 @@ def test_EH_002_what_an_event_says(wamp: Peers) -> None:
     topic = Topic(wamp)
     (publication,) = topic.publish(1)
     (event,) = topic.get()
-    assert RFC3339.fullmatch(event.pop("timestamp"))
-    assert event == {
+    timestamp = event.pop("timestamp")
+    assert RFC3339.fullmatch(timestamp)
+    age = datetime.now(UTC) - datetime.fromisoformat(timestamp)
+    assert abs(age.total_seconds()) < 5
+    expected = {
         "subscription": topic.subscription,
         "publication": publication,
         "details": {"topic": topic.uri},
         "args": [0],
     }
+    assert same(event, expected)
     topic.publisher.publish_ack(topic.uri, disclose_me=True)
     event = topic.get()[-1]
     assert event["details"]["publisher"] == topic.publisher.id
@@ -72,7 +80,7 @@ def test_EH_002_what_an_event_says(wamp: Peers) -> None:
 
 @pytest.mark.parametrize(
     ("args", "kwargs"),
-    [([1, "two", [3.5, None, True], {"four": [4]}], {"a": {"b": []}, "c": -7}), ([], {"only": "kwargs"}), (["ä☃", 2**53], None)],
+    [([1, 1.0, 0, False, "two", [3.5, None, True], {"four": [4]}], {"a": {"b": []}, "c": -7}), ([], {"only": "kwargs"}), (["ä☃", 2**53], None)],
     ids=["both", "kwargs", "text"],
 )
 def test_EH_003_payload(wamp: Peers, args: list, kwargs: dict | None) -> None:
@@ -81,7 +89,42 @@ def test_EH_003_payload(wamp: Peers, args: list, kwargs: dict | None) -> None:
     topic.publisher.publish_ack(topic.uri, args, kwargs)
     for session in wamp.join_each():
         (event,) = past_events(session, topic.subscription, topic=topic.uri)
-        assert event["args"] == args and event.get("kwargs") == kwargs
+        assert same(event["args"], args) and same(event.get("kwargs"), kwargs), event
+
+
+def test_EH_003_bytes(wamp: Peers) -> None:
+    """Byte strings are those of the publication."""
+    topic, data = Topic(wamp), b"\0\1"
+    topic.publisher.publish_ack(topic.uri, [wamp.serializer.bytes_value(data)])
+    for session in wamp.join_each():
+        (event,) = past_events(session, topic.subscription, topic=topic.uri)
+        assert same(event["args"], [session.serializer.bytes_value(data)])
+
+
+@pytest.mark.parametrize("serializer", [MSGPACK, CBOR], ids=lambda serializer: serializer.name)
+def test_keys_that_are_no_text(wamp_of: Callable[[str], Peers], serializer: Serializer) -> None:
+    """A dict with other keys than strings is that of the publication, for who has such keys."""
+    topic = Topic(wamp_of("rawsocket"), serializer)
+    topic.publisher.publish_ack(topic.uri, [{1: True}], {"a": {-1: [1.0]}})
+    (event,) = topic.get()
+    assert same(event["args"], [{1: True}]) and same(event["kwargs"], {"a": {-1: [1.0]}}), event
+
+
+def test_many_values(wamp_of: Callable[[str], Peers]) -> None:
+    """However many values an event has, they come back."""
+    topic = Topic(wamp_of("rawsocket"), CBOR)
+    topic.publisher.publish_ack(topic.uri, [[0] * 100_000])
+    (event,) = topic.get()
+    assert event["args"] == [[0] * 100_000]
+
+
+def test_sealed_payload(wamp_of: Callable[[str], Peers]) -> None:
+    """Arguments that are sealed as one byte string are that byte string."""
+    topic = Topic(wamp_of("rawsocket"), MSGPACK)
+    topic.publisher.request(m.PUBLISH, {"enc_algo": "cryptobox"}, topic.uri, b"\0sealed")
+    topic.publisher.barrier()
+    (event,) = topic.get()
+    assert event["args"] == b"\0sealed" and event["details"]["enc_algo"] == "cryptobox"
 
 
 def test_EH_004_limit(wamp: Peers) -> None:

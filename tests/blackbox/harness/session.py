@@ -4,6 +4,7 @@ from typing import Any
 
 from . import messages as m
 from .longpoll import LongPoll
+from .values import same
 from .wire import PATIENCE, Closed, RawSocket, WebSocket
 
 ANY = ...  # in a pattern given to `Session.expect`: any value
@@ -46,7 +47,7 @@ class Session:
         """The next message, which must have these elements and no more; `ANY` stands for any value."""
         message = self.recv(timeout)
         fits = len(message) == len(pattern) and all(
-            want is ANY or (got == want and type(got) is type(want)) for got, want in zip(message, pattern)
+            want is ANY or same(got, want) for got, want in zip(message, pattern)
         )
         assert fits, f"expected {list(pattern)!r}, got {message!r}"
         return message
@@ -146,7 +147,7 @@ class Session:
         event = self.recv()
         assert event[0] == m.EVENT, f"expected EVENT, got {event!r}"
         assert subscription in (None, event[1]), f"expected EVENT of {subscription}, got {event!r}"
-        assert args is None or event[4] == args, f"expected arguments {args!r}, got {event!r}"
+        assert args is None or same(event[4:5], [args]), f"expected arguments {args!r}, got {event!r}"
         return event
 
     # -- remote procedure calls -------------------------------------------------------------------
@@ -190,8 +191,8 @@ class Session:
         """Takes the final RESULT of a call, with these arguments if given."""
         result = self.recv()
         assert result[:2] == [m.RESULT, request], f"expected RESULT {request}, got {result!r}"
-        assert not result[2].get("progress"), f"expected a final RESULT, got {result!r}"
-        assert args is None or result[3] == args, f"expected {args!r}, got {result!r}"
+        assert result[2].get("progress", False) is False, f"expected a final RESULT, got {result!r}"
+        assert args is None or same(result[3:4], [args]), f"expected {args!r}, got {result!r}"
         return result
 
     def no_such_procedure(self, procedure: str) -> bool:
