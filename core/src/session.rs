@@ -111,6 +111,8 @@ pub(crate) struct Invocation {
     pub(crate) call: CallKey,
     pub(crate) receive_progress: bool,
     pub(crate) interrupted: bool,
+    /// Further parts of the call's arguments followed.
+    pub(crate) is_continued: bool,
     /// The call for another callee, where this one may leave it to another and has not begun to answer.
     pub(crate) retry: Option<Box<Invoke>>,
 }

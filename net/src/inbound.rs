@@ -67,7 +67,7 @@ impl Inbound {
     }
 
     /// For how long not to read, if so.
-    pub(crate) fn pause(&mut self, shard: &Shard, conn: ConnKey) -> Option<Duration> {
+    pub(crate) fn pause(&mut self, shard: &mut Shard, conn: ConnKey) -> Option<Duration> {
         if shard.pause(conn).is_none() {
             self.pauses = 0;
             return None;
@@ -102,6 +102,9 @@ impl Inbound {
                 Input::Message(message) => {
                     bytes += message.len();
                     shard.receive(conn, message);
+                    if shard.is_flush_due() {
+                        break;
+                    }
                 }
                 Input::Ping(pong) => shard.queue(conn, pong),
                 Input::Pong => {}

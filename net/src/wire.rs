@@ -136,7 +136,7 @@ impl SocketWire {
 
     fn read(&self, local: &Local, hangup: Hangup) -> Result<Reading, Ended> {
         let mut inbound = self.inbound.borrow_mut();
-        if let Some(pause) = inbound.pause(&local.shard.borrow(), self.conn.get()) {
+        if let Some(pause) = inbound.pause(&mut local.shard.borrow_mut(), self.conn.get()) {
             return Ok(Reading::Paused(pause));
         }
         // What is left of the last read comes first.

@@ -53,8 +53,19 @@ pub(crate) const FLUSH_BATCH: usize = 32;
 /// Connections that one slice of flushing writes to.
 pub(crate) const FLUSH_CONNECTIONS_MAX: usize = 256;
 
+/// Frames that wait for all connections of a shard, as far as these are not known to be blocked, from which on nothing more is
+/// read before some are written. A publication to a hundred thousand subscribers is no reason to wait; two to three of them
+/// are, which take 8 MiB of queues and about a tenth of a second to write.
+pub(crate) const BACKLOG_FRAMES: usize = 1 << 18;
+
+/// Events queued in one turn, one for each receiver, after which it is the flush's turn: about two milliseconds' work.
+pub(crate) const QUEUED_PER_TURN: usize = 1 << 15;
+
 /// Envelopes that one slice of the mailbox pump takes.
 pub(crate) const PUMP_BATCHES_MAX: usize = 256;
+
+/// Messages of one envelope after which the mailbox pump looks at its time.
+pub(crate) const PUMP_MESSAGES: usize = 16;
 
 /// Bytes of envelopes after which the mailbox pump takes no further one: what comes of them is to be written before there
 /// is more of it than an outbox takes. Short messages take longer than [`SLICE`] before there are so many.

@@ -27,6 +27,8 @@ pub(crate) struct Outbox {
 pub(crate) struct Wrote {
     /// Bytes that the kernel took.
     pub(crate) bytes: usize,
+    /// Frames that are gone with them.
+    pub(crate) frames: usize,
     /// It would have taken no more: wait until it says that it would.
     pub(crate) blocked: bool,
 }
@@ -48,6 +50,18 @@ impl Outbox {
     /// What is queued, in bytes, with [`FRAME_COST`] for each frame; a frame counts in full until it is gone.
     pub(crate) fn cost(&self) -> usize {
         self.cost
+    }
+
+    /// What waits behind the oldest frame, counted like [`cost`](Self::cost). The oldest one is perhaps under way, and may be
+    /// as large as it likes.
+    pub(crate) fn behind(&self) -> usize {
+        let first = self.first.as_ref().map_or(0, |frame| frame.len() + FRAME_COST);
+        self.cost - first
+    }
+
+    /// How many frames are queued.
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -74,7 +88,7 @@ impl Outbox {
 
     /// How many slices [`offer`](Self::offer) adds.
     pub(crate) fn slices(&self) -> usize {
-        (usize::from(self.first.is_some()) + self.rest.len()).min(SLICES_MAX)
+        self.len().min(SLICES_MAX)
     }
 
     /// Takes off what a write of `offered` bytes achieved.
@@ -90,31 +104,36 @@ impl Outbox {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 return Ok(Wrote {
                     bytes: 0,
+                    frames: 0,
                     blocked: false,
                 });
             }
             Err(error) => return Err(error),
         };
-        self.advance(taken);
         Ok(Wrote {
             bytes: taken,
+            frames: self.advance(taken),
             blocked: taken < offered,
         })
     }
 
-    fn advance(&mut self, mut taken: usize) {
+    /// Takes off what was written. Frames that are gone with it.
+    fn advance(&mut self, mut taken: usize) -> usize {
+        let mut frames = 0;
         while let Some(frame) = &self.first {
             let unwritten = frame.len() - self.written;
             if taken < unwritten {
                 self.written += taken;
-                return;
+                return frames;
             }
+            frames += 1;
             taken -= unwritten;
             self.written = 0;
             self.cost -= frame.len() + FRAME_COST;
             self.first = self.rest.pop_front();
         }
         self.rest = VecDeque::new();
+        frames
     }
 }
 
@@ -177,6 +196,7 @@ mod tests {
             write(&mut outbox, take(0, &mut out)).unwrap(),
             Wrote {
                 bytes: 0,
+                frames: 0,
                 blocked: true
             }
         );
@@ -195,6 +215,7 @@ mod tests {
             wrote,
             Wrote {
                 bytes: SLICES_MAX,
+                frames: SLICES_MAX,
                 blocked: false
             }
         );

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crosspoint_core::ids::ConnKey;
+use crosspoint_core::ids::{ConnKey, ShardSet};
 use crosspoint_core::time::Time;
 
 use crate::kind::Kind;
@@ -23,6 +23,8 @@ pub(crate) struct Connection {
     pub(crate) laden: bool,
     /// A deadline for its progress is noted.
     pub(crate) watched: bool,
+    /// The shards to which its messages made this one post, since it was let read on last.
+    pub(crate) posted: ShardSet,
     pub(crate) peer_max_bytes: usize,
     pub(crate) outbox: Outbox,
     /// When the kernel last took something, or began to take nothing. Counts only while blocked.
@@ -97,6 +99,11 @@ impl Table {
         self.slots[key.slot as usize]
             .take()
             .map(|(_, connection)| connection)
+    }
+
+    /// All connections.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
+        self.slots.iter().flatten().map(|(_, connection)| connection)
     }
 
     pub(crate) fn keys(&self) -> Vec<ConnKey> {

@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use crosspoint_shard::{Flushed, Job, MeshLimits, SLICE, Sender, ShardConfig};
 use serde_json::json;
 use support::{Peer, World};
@@ -146,4 +148,54 @@ fn one_large_event_or_a_slow_subscriber_makes_nobody_wait() {
         world.run();
     }
     assert!(subscribers[0].received().is_empty() && !subscribers[0].wire.closed.get());
+}
+
+/// A turn does not handle more than it should since somebody else posted it in one go.
+#[test]
+fn a_batch_is_taken_in_parts() {
+    let (mut world, publishers, subscribers) = scene(2, 1);
+    for request in 1..=100 {
+        let message = json!([16, request, {}, "com.topic"]);
+        world.give(&publishers[0], &message);
+    }
+    world.shards[0].flush(SLICE);
+    let mut turns = 0;
+    while world.take_mail_for(1, Duration::ZERO) {
+        turns += 1;
+        while world.shards[1].flush(SLICE) == Flushed::More {}
+    }
+    assert_eq!(turns, 7, "100 messages, 16 of them at a time");
+    for subscriber in &subscribers {
+        assert_eq!(subscriber.received().len(), 100);
+    }
+}
+
+/// Many receivers of small events are as much work as few of large ones.
+#[test]
+fn a_turn_ends_when_much_was_queued() {
+    let config = ShardConfig::default();
+    let mut world = World::new(1, &config);
+    let publisher = world.join(0);
+    let subscribers: Vec<_> = (0..1000).map(|_| world.join(0)).collect();
+    for subscriber in &subscribers {
+        world.ask(subscriber, &json!([32, 1, {}, "com.topic"]));
+    }
+    let mut publish_until = |until: fn(&World) -> bool| {
+        let mut published = 0;
+        while !until(&world) {
+            published += 1;
+            world.give(&publisher, &json!([16, published, {}, "com.topic"]));
+        }
+        let behind = world.shards[0].is_behind();
+        (published, behind)
+    };
+    assert_eq!(publish_until(|world| world.shards[0].is_flush_due()), (33, false));
+    assert_eq!(publish_until(|world| world.shards[0].is_behind()), (230, true));
+    // What a turn queued is forgotten with its flush; what is not written counts on.
+    world.shards[0].flush(SLICE);
+    assert!(!world.shards[0].is_behind() && !world.shards[0].is_flush_due());
+    world.run();
+    for subscriber in &subscribers {
+        assert_eq!(subscriber.received().len(), 263);
+    }
 }

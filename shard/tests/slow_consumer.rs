@@ -123,7 +123,7 @@ fn replies_that_nobody_reads_pause_the_reader_and_then_close_the_connection() {
 }
 
 #[test]
-fn readers_pause_while_another_shard_is_behind() {
+fn those_who_post_to_a_shard_that_is_behind_wait_and_others_do_not() {
     let limits = MeshLimits {
         envelopes: 4,
         bytes: 50_000,
@@ -142,9 +142,14 @@ fn readers_pause_while_another_shard_is_behind() {
     }
     assert!((30..60).contains(&sent), "{sent} kilobytes were posted");
     assert_eq!(
-        world.shards[0].pause(bystander.conn),
+        world.shards[0].pause(publisher.conn),
         Some(PauseReason::Mailbox(ShardId(1)))
     );
+    assert_eq!(world.shards[0].pause(bystander.conn), None);
+    // Until it does the same.
+    world.give(&bystander, &json!([16, 1, {}, "com.topic", ["x"]]));
+    sent += 1;
+    assert!(world.shards[0].pause(bystander.conn).is_some());
     assert!(world.shards[0].counters().pauses_mailbox.get() >= 2);
     world.run();
     assert_eq!(world.shards[0].pause(publisher.conn), None);
@@ -161,6 +166,27 @@ fn a_message_larger_than_the_limit_still_passes() {
     world.make_room(&slow, None);
     assert_eq!(slow.answer()[4][0], large);
     assert_eq!(quick.answer()[4][0], large);
+}
+
+/// However large it is, what its peer is still reading does not count against what follows.
+#[test]
+fn events_and_answers_follow_a_message_larger_than_the_limit() {
+    let (mut world, publisher, slow, _) = scene(SlowConsumer::Disconnect);
+    world.send(
+        &publisher,
+        &json!([16, 1, {}, "com.topic", ["x".repeat(5 * LIMIT)]]),
+    );
+    publish(&mut world, &publisher, 5);
+    world.send(&slow, &json!([34, 2, 123]));
+    assert!(!slow.wire.closed.get());
+    world.make_room(&slow, None);
+    let kinds: Vec<_> = slow.received().iter().map(|message| message[0].clone()).collect();
+    assert_eq!(kinds, [36, 36, 36, 36, 36, 36, 8]);
+    // What waits behind it is limited as ever.
+    slow.wire.room.set(Some(0));
+    publish(&mut world, &publisher, 1);
+    publish(&mut world, &publisher, 15);
+    assert!(slow.wire.closed.get());
 }
 
 #[test]
@@ -231,6 +257,87 @@ fn an_invocation_too_large_for_the_callee_is_answered_for_it() {
     let invocation = callee.answer();
     world.send(&callee, &json!([70, invocation[1], {}, ["y"]]));
     assert_eq!(caller.answer(), json!([50, 2, {}, ["y"]]));
+}
+
+#[test]
+fn calls_for_a_callee_that_reads_nothing_are_refused_and_it_stays() {
+    let mut world = World::new(2, &config(SlowConsumer::Disconnect));
+    let (callee, caller) = (world.join(0), world.join(1));
+    assert_eq!(world.ask(&callee, &json!([64, 1, {}, "com.proc"]))[0], 65);
+    callee.wire.room.set(Some(0));
+    for request in 1..=50 {
+        world.send(&caller, &json!([48, request, {}, "com.proc", ["x".repeat(1000)]]));
+    }
+    assert!(!callee.wire.closed.get());
+    let refused = caller.received();
+    for error in &refused {
+        assert_eq!(error[4], "wamp.error.unavailable", "{error}");
+    }
+    // Once it reads on it has those that were not refused, and is free for others.
+    world.make_room(&callee, None);
+    let invocations = callee.received();
+    assert!((9..=11).contains(&invocations.len()), "{}", invocations.len());
+    assert_eq!(refused.len() + invocations.len(), 50);
+    for invocation in invocations {
+        world.send(&callee, &json!([70, invocation[1], {}]));
+    }
+    assert_eq!(caller.received().len(), 50 - refused.len());
+    world.send(&caller, &json!([48, 51, {}, "com.proc"]));
+    world.send(&callee, &json!([70, callee.answer()[1], {}, ["y"]]));
+    assert_eq!(caller.answer(), json!([50, 51, {}, ["y"]]));
+}
+
+#[test]
+fn a_part_of_a_result_that_is_too_large_ends_the_call() {
+    let (mut world, caller, callee) = call_scene(2048, 1 << 24);
+    let invocation = call_in_parts(&mut world, &caller, &callee, &json!({"receive_progress": true}));
+    world.send(&callee, &json!([70, invocation, {"progress": true}, ["x"]]));
+    assert_eq!(caller.answer(), json!([50, 1, {"progress": true}, ["x"]]));
+    let large = "x".repeat(4000);
+    world.send(&callee, &json!([70, invocation, {"progress": true}, [large]]));
+    assert_eq!(caller.answer(), size_exceeded(1));
+    let interrupt = callee.answer();
+    assert_eq!((&interrupt[0], &interrupt[1]), (&json!(69), &invocation));
+    // What it says of the call does not matter any more, and it may call itself.
+    world.send(&callee, &json!([70, invocation, {}, ["z"]]));
+    assert!(caller.received().is_empty() && callee.received().is_empty());
+    assert_eq!(
+        world.ask(&callee, &json!([48, 1, {}, "wamp.session.count"]))[0],
+        50
+    );
+}
+
+#[test]
+fn a_part_of_a_call_that_is_too_large_ends_it() {
+    let (mut world, caller, callee) = call_scene(1 << 24, 2048);
+    let invocation = call_in_parts(&mut world, &caller, &callee, &json!({"progress": true}));
+    let large = "x".repeat(4000);
+    let answer = world.ask(&caller, &json!([48, 1, {"progress": true}, "com.proc", [large]]));
+    assert_eq!(answer, size_exceeded(1));
+    let interrupt = callee.answer();
+    assert_eq!((&interrupt[0], &interrupt[1]), (&json!(69), &invocation));
+    assert_eq!(interrupt[2]["mode"], "killnowait");
+}
+
+/// Calls `com.proc` with these options. The id of the invocation.
+fn call_in_parts(world: &mut World, caller: &Peer, callee: &Peer, options: &Value) -> Value {
+    world.send(caller, &json!([48, 1, options, "com.proc"]));
+    callee.answer()[1].clone()
+}
+
+#[test]
+fn no_event_is_made_for_those_who_cannot_take_it() {
+    let mut world = World::new(1, &config(SlowConsumer::Drop));
+    let publisher = world.join(0);
+    let small = world.join_small(0, 2048);
+    world.ask(&small, &json!([32, 1, {}, "com.topic"]));
+    let encodings = |world: &World| world.shards[0].counters().event_encodings.get();
+    world.send(&publisher, &json!([16, 1, {}, "com.topic", ["x".repeat(4000)]]));
+    assert_eq!(encodings(&world), 0);
+    // Nor for those that have read too little of what came before.
+    small.wire.room.set(Some(0));
+    publish(&mut world, &publisher, 50);
+    assert!((9..=12).contains(&encodings(&world)), "{}", encodings(&world));
 }
 
 #[test]

@@ -62,15 +62,20 @@ impl Router {
         let Some(call) = self.calls.get(key) else {
             return;
         };
-        let (Some(deadline), callee) = (call.deadline, call.served_by()) else {
+        let Some(deadline) = call.deadline else {
             return;
         };
         if deadline > self.now {
             return self.timers.set(deadline, Timer::Call(key));
         }
-        self.fail_call(key, uri::TIMEOUT, fx);
-        if let Some(callee) = callee {
-            self.post_cancel(key, callee, CancelMode::KillNoWait, uri::TIMEOUT, fx);
+        self.end_call(key, uri::TIMEOUT, fx);
+    }
+
+    /// The router ends a call by an error: its callee need not go on.
+    pub(super) fn end_call(&mut self, key: CallKey, error: &'static str, fx: &mut Effects) {
+        let ended = self.fail_call(key, error, fx);
+        if let Some(callee) = ended.and_then(|call| call.served_by) {
+            self.post_cancel(key, callee, CancelMode::KillNoWait, error, fx);
         }
     }
 

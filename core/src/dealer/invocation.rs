@@ -234,12 +234,15 @@ fn place(session: &Session, invoke: &Invoke) -> Place {
 /// The id of the invocation for a call, which opens in the callee's session, or of the open one that it continues.
 fn request_for(session: &mut Session, invoke: &Invoke, limit: usize, hasher: &RandomState) -> Option<u64> {
     if !invoke.part.is_first() {
-        return session.work.request_of(invoke.call);
+        let (request, invocation) = session.work.invocation_of(invoke.call)?;
+        invocation.is_continued = true;
+        return Some(request);
     }
     let open = Invocation {
         call: invoke.call,
         receive_progress: invoke.receive_progress,
         interrupted: false,
+        is_continued: false,
         retry: None,
     };
     let request = session.work.open(open, hasher);

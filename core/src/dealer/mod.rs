@@ -24,6 +24,7 @@ mod parts;
 mod register;
 mod replies;
 mod serving;
+mod undelivered;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub(crate) use self::ended::EndedCalls;
 pub(crate) use self::held::Held;
 pub use self::load::{Load, Queue};
 pub(crate) use self::serving::Serving;
+pub use self::undelivered::Undelivered;
 use crate::features::ClientFeatures;
 use crate::ids::{RegistrationId, SessionRef};
 use crate::options::InvokePolicy;

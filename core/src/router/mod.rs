@@ -321,7 +321,7 @@ impl Router {
         }
     }
 
-    fn deliver_loopback(&mut self, fx: &mut Effects) {
+    pub(crate) fn deliver_loopback(&mut self, fx: &mut Effects) {
         while let Some(message) = self.loopback.pop_front() {
             self.peer_message(message, fx);
         }

@@ -3,11 +3,21 @@
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use std::vec;
 
 use crossbeam_channel::Receiver;
 use crosspoint_core::ids::ShardId;
+use crosspoint_core::peer::PeerMessage;
+use crosspoint_core::time::Time;
 
 use super::{Envelope, Mesh};
+
+/// How often the mailbox's limit is set to what its shard handles.
+const WINDOW: Duration = Duration::from_millis(25);
+
+/// How long what a mailbox may hold takes its shard, as far as the last window tells.
+const WAIT: Duration = Duration::from_millis(100);
 
 /// A shard's own mailbox, emptied by one task of that shard.
 #[derive(Debug)]
@@ -15,6 +25,10 @@ pub struct Mailbox {
     me: ShardId,
     mesh: Arc<Mesh>,
     receiver: Receiver<Envelope>,
+    /// What is left of the oldest envelope, from whom it is.
+    opened: Option<(ShardId, vec::IntoIter<PeerMessage>)>,
+    /// When the window began, and the bytes of the envelopes that were opened in it.
+    window: (Time, usize),
     /// The waker that senders have, kept here too so that nothing is locked while it stays the same.
     registered: Option<Waker>,
 }
@@ -25,6 +39,8 @@ impl Mailbox {
             me,
             mesh,
             receiver,
+            opened: None,
+            window: (Time::default(), 0),
             registered: None,
         }
     }
@@ -41,14 +57,30 @@ impl Mailbox {
         &self.mesh
     }
 
-    /// Takes the oldest envelope out.
-    pub(crate) fn take(&mut self) -> Option<Envelope> {
+    /// Takes the oldest message out. `opened` hears of the envelope of which it is the first.
+    pub(crate) fn take(&mut self, opened: impl FnOnce(&Envelope)) -> Option<(ShardId, PeerMessage)> {
+        if let Some((from, rest)) = &mut self.opened {
+            if let Some(message) = rest.next() {
+                return Some((*from, message));
+            }
+            self.opened = None;
+        }
         let envelope = self.receiver.try_recv().ok()?;
         self.mesh.discharge(self.me, envelope.bytes);
-        Some(envelope)
+        self.window.1 += envelope.bytes;
+        opened(&envelope);
+        let mut messages = envelope.messages.into_iter();
+        let message = messages.next()?;
+        self.opened = (messages.len() > 0).then_some((envelope.from, messages));
+        Some((envelope.from, message))
     }
 
-    /// How many envelopes there are to take now.
+    /// Whether nothing is left of an envelope that was opened.
+    pub(crate) fn is_between_envelopes(&self) -> bool {
+        self.opened.is_none()
+    }
+
+    /// How many envelopes there are to open now.
     pub(crate) fn len(&self) -> usize {
         self.receiver.len()
     }
@@ -56,7 +88,21 @@ impl Mailbox {
     /// Whether there is nothing to take now.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.receiver.is_empty()
+        self.opened.is_none() && self.receiver.is_empty()
+    }
+
+    /// Sets the mailbox's limit to what its shard handled lately, if it is time for that. What others have to say to
+    /// the shard then waits for [`WAIT`], whether its messages are a microsecond's work each or, with many receivers, a millisecond's.
+    pub(crate) fn keep_pace(&mut self, now: Time) {
+        let (since, bytes) = self.window;
+        let span = since.until(now);
+        if span < WINDOW {
+            return;
+        }
+        self.window = (now, 0);
+        let handled = bytes as u128 * WAIT.as_nanos() / span.as_nanos();
+        self.mesh
+            .set_limit(self.me, usize::try_from(handled).unwrap_or(usize::MAX));
     }
 
     /// Senders need not wake anybody: the mailbox is looked into before [`poll_mail`](Self::poll_mail) is called again.
@@ -66,7 +112,7 @@ impl Mailbox {
 
     /// Ready once there is something to take; otherwise the next envelope wakes the task.
     pub fn poll_mail(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.receiver.is_empty() {
+        if !self.is_empty() {
             return Poll::Ready(());
         }
         let inbox = self.mesh.inbox(self.me);

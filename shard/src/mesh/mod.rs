@@ -5,7 +5,7 @@
 //!   full in between or not. Nothing is said about different pairs.
 //! - Posting never blocks and never fails: what a full mailbox does not take waits at the sender.
 //! - What one shard posts to another during one turn travels as one [`Envelope`]: one slot, at most one wake-up.
-//! - A mailbox over its limit of bytes is visible to all shards ([`Mesh::over_limit`]), whose readers then pause.
+//! - A mailbox over its limit of bytes is visible to all shards ([`Mesh::over_limit`]), where those pause who post into it.
 //!   Mailboxes themselves are always emptied, so shards that wait for each other cannot lock up.
 //! - A sleeping shard is woken at most once until it has run: wake-ups never pile up, which glommio's 16-bit
 //!   reference count of a task could not take.
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
-use crosspoint_core::ids::{SHARDS_MAX, ShardId};
+use crosspoint_core::ids::{SHARDS_MAX, ShardId, ShardSet};
 use crosspoint_core::peer::{PeerMessage, Publication, Retained};
 use crosspoint_core::value::Dict;
 
@@ -47,13 +47,17 @@ pub struct MeshLimits {
     /// Envelopes that a mailbox holds before they wait at their senders.
     pub envelopes: usize,
     /// Bytes posted to a mailbox and not yet taken out, those that wait at their senders included, above which
-    /// the readers of all shards pause. They go on below half of it.
+    /// those who post into it are not read from. They go on below half of it. A mailbox's own limit is a
+    /// [part](FLOOR_PART) of this where its shard handles less in a tenth of a second.
     pub bytes: usize,
 }
 
+/// The part of [`MeshLimits::bytes`] that any mailbox may hold, however little its shard handles.
+const FLOOR_PART: usize = 64;
+
 impl Default for MeshLimits {
-    /// 16 MiB is a hundred thousand small events, which a shard handles within some tenths of a second; a
-    /// mailbox that holds more is not a burst but a shard that is behind.
+    /// 16 MiB is a hundred thousand messages, of which a shard handles a million a second if each is for one receiver;
+    /// 256 KiB are a thousand, or two envelopes.
     fn default() -> Self {
         Self {
             envelopes: 1024,
@@ -77,6 +81,8 @@ pub struct Mesh {
 struct Inbox {
     sender: Sender<Envelope>,
     bytes: AtomicUsize,
+    /// The mailbox's own limit, which its receiver sets.
+    limit: AtomicUsize,
     /// Set by the receiver when it is about to wait, taken by the one sender that wakes it.
     sleeping: AtomicBool,
     /// Locked only to wake, and when the receiver's task changes or ends. Held while waking, so that nobody
@@ -96,6 +102,7 @@ impl Mesh {
         let inbox = |sender| Inbox {
             sender,
             bytes: AtomicUsize::new(0),
+            limit: AtomicUsize::new(limits.bytes),
             sleeping: AtomicBool::new(false),
             waker: Mutex::new(None),
         };
@@ -117,20 +124,29 @@ impl Mesh {
         self.inboxes.len() as u16
     }
 
-    /// A shard whose mailbox holds too much, so that readers should pause; one load where there is none.
+    /// The shards whose mailboxes hold too much, so that those who post to them should wait; one load where there are none.
     #[must_use]
-    pub fn over_limit(&self) -> Option<ShardId> {
+    pub fn over_limit(&self) -> ShardSet {
         let mut over = self.over.load(Ordering::Relaxed);
+        let mut shards = ShardSet::EMPTY;
         while over != 0 {
             let shard = ShardId(over.trailing_zeros() as u16);
-            if self.inbox(shard).bytes.load(Ordering::Relaxed) > self.limits.bytes / 2 {
-                return Some(shard);
+            let inbox = self.inbox(shard);
+            if inbox.bytes.load(Ordering::Relaxed) > inbox.limit.load(Ordering::Relaxed) / 2 {
+                shards.insert(shard);
+            } else {
+                // A sender may have set the bit again just now: its next envelope repeats that.
+                self.over.fetch_and(!(1 << shard.0), Ordering::Relaxed);
             }
-            // A sender may have set the bit again just now: its next envelope repeats that.
-            self.over.fetch_and(!(1 << shard.0), Ordering::Relaxed);
             over &= over - 1;
         }
-        None
+        shards
+    }
+
+    /// What the mailbox of a shard may hold from now on, within the bounds of all.
+    fn set_limit(&self, shard: ShardId, bytes: usize) {
+        let bytes = bytes.clamp(self.limits.bytes / FLOOR_PART, self.limits.bytes);
+        self.inbox(shard).limit.store(bytes, Ordering::Relaxed);
     }
 
     fn inbox(&self, shard: ShardId) -> &Inbox {
@@ -139,8 +155,9 @@ impl Mesh {
 
     /// Counts bytes that are on their way to `to`, wherever they wait.
     fn charge(&self, to: ShardId, bytes: usize) {
-        let before = self.inbox(to).bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes > self.limits.bytes {
+        let inbox = self.inbox(to);
+        let before = inbox.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes > inbox.limit.load(Ordering::Relaxed) {
             self.over.fetch_or(1 << to.0, Ordering::Relaxed);
         }
     }

@@ -28,6 +28,8 @@ pub(crate) struct Postman {
     /// The same in the order in which the turn first posted to them, which is the order of sending: what a
     /// step posted first is then in its mailbox, unless that is full, before anybody hears what it posted next.
     order: Vec<ShardId>,
+    /// The shards to which something was posted since somebody asked.
+    posted: ShardSet,
 }
 
 /// What waits for one shard.
@@ -50,6 +52,7 @@ impl Postman {
             outgoing,
             waiting: ShardSet::EMPTY,
             order: Vec::new(),
+            posted: ShardSet::EMPTY,
         }
     }
 
@@ -67,10 +70,16 @@ impl Postman {
             self.waiting.insert(to);
             self.order.push(to);
         }
+        self.posted.insert(to);
         if outgoing.batch.len() >= BATCH_MAX || outgoing.batch_bytes >= BATCH_BYTES_MAX {
             // All, since what was posted before it to others must not come later.
             self.send();
         }
+    }
+
+    /// The shards to which something was posted since this was asked last.
+    pub(crate) fn take_posted(&mut self) -> ShardSet {
+        mem::take(&mut self.posted)
     }
 
     /// Sends what was collected. Whether all of it is in the mailboxes now; otherwise this is to be called

@@ -282,7 +282,7 @@ impl Turns {
 
     /// Whether the turn may go on to read.
     fn may_read(&self) -> bool {
-        self.owed || !self.shard.borrow().is_behind()
+        self.owed || !self.shard.borrow().is_flush_due()
     }
 
     fn read_again(&mut self, conn: ConnKey) {

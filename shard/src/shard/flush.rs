@@ -47,6 +47,8 @@ impl Shard {
     /// The same by way of `sender`.
     pub fn flush_with(&mut self, sender: &mut dyn Sender, budget: Duration) -> Flushed {
         self.counters.flush_slices.one();
+        debug_assert!(self.backlog_agrees(), "{:?}", self.backlog);
+        self.backlog.flushes();
         let sent = self.postman.send();
         let end = self.clock.now().after(budget);
         for _ in 0..FLUSH_CONNECTIONS_MAX / FLUSH_BATCH {
@@ -65,6 +67,14 @@ impl Shard {
             (true, false) => Flushed::Held,
             (false, _) => Flushed::More,
         }
+    }
+
+    /// Whether the backlog is what the connections say; where there are many of these, they are looked at now and then only.
+    fn backlog_agrees(&self) -> bool {
+        const FEW: usize = 100;
+        let slices = self.counters.flush_slices.get();
+        let is_turn = slices.is_multiple_of(FEW as u64) || self.table.iter().take(FEW).count() < FEW;
+        !is_turn || self.backlog.agrees_with(self.table.iter())
     }
 
     fn flush_batch(&mut self, sender: &mut dyn Sender) {
@@ -124,7 +134,7 @@ impl Shard {
             Ok(wrote) => {
                 self.counters.written_bytes.add(wrote.bytes as u64);
                 connection.blocked = wrote.blocked;
-                self.backlog.wrote(connection);
+                self.backlog.wrote(connection, wrote.frames);
                 if wrote.blocked {
                     self.block(conn, now);
                 } else if connection.outbox.is_empty() {

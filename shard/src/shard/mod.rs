@@ -30,14 +30,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use crosspoint_codec::decode;
 use crosspoint_codec::frame::Framing;
+use crosspoint_core::dealer::Undelivered;
 use crosspoint_core::effect::{Effect, Effects};
-use crosspoint_core::ids::{ConnKey, ShardId};
-use crosspoint_core::message::Message;
+use crosspoint_core::ids::{ConnKey, ShardId, ShardSet};
 use crosspoint_core::router::Router;
 use crosspoint_core::time::Time;
 
 use crate::clock::Clock;
-use crate::config::{PUMP_BATCHES_MAX, PUMP_BYTES_MAX, ShardConfig};
+use crate::config::{PUMP_BATCHES_MAX, PUMP_BYTES_MAX, PUMP_MESSAGES, ShardConfig};
 use crate::counters::Counters;
 use crate::kind::Kind;
 use crate::mesh::{Envelope, Mailbox, Mesh, Postman};
@@ -51,7 +51,7 @@ use crate::wire::{Attach, PauseReason, Wire};
 use self::backlog::Backlog;
 use self::dirty::{DirtyLists, Haste};
 use self::flush::Pick;
-use self::frames::Deflaters;
+use self::frames::{Deflaters, Translations};
 
 pub use flush::Flushed;
 
@@ -71,11 +71,12 @@ pub struct Shard {
     postman: Postman,
     /// Kept between steps for its memory.
     effects: Effects,
-    /// Messages that a step made up in the name of a connection's peer, for the steps to come.
-    answers: VecDeque<(ConnKey, Message)>,
+    /// What a step sent and could not be queued, for the steps to come.
+    undelivered: VecDeque<(ConnKey, Undelivered)>,
     dirty: DirtyLists,
     backlog: Backlog,
     deflaters: Deflaters,
+    translations: Translations,
     /// Kept between batches for its memory.
     picks: Vec<Pick>,
     wheel: Wheel,
@@ -110,9 +111,10 @@ impl Shard {
             postman: Postman::new(me, mesh, Arc::clone(&counters)),
             counters,
             effects: Effects::default(),
-            answers: VecDeque::new(),
+            undelivered: VecDeque::new(),
             dirty: DirtyLists::default(),
             deflaters: Deflaters::default(),
+            translations: Translations::default(),
             picks: Vec::new(),
             wheel: Wheel::new(clock.now()),
             stalls: BinaryHeap::new(),
@@ -158,6 +160,7 @@ impl Shard {
             blocked: false,
             laden: false,
             watched: false,
+            posted: ShardSet::EMPTY,
             peer_max_bytes: attach.peer_max_bytes,
             outbox: Outbox::default(),
             progress: now,
@@ -179,7 +182,16 @@ impl Shard {
         self.counters.received.one();
         self.counters.received_bytes.add(message.len() as u64);
         match decode(connection.kind.format, &message, &self.config.decode) {
-            Ok(message) => self.step(|router, now, fx| router.message(now, conn, message, fx)),
+            Ok(message) => {
+                self.postman.take_posted();
+                self.step(|router, now, fx| router.message(now, conn, message, fx));
+                let posted = self.postman.take_posted();
+                if !posted.is_empty()
+                    && let Some(connection) = self.table.get_mut(conn)
+                {
+                    connection.posted = connection.posted.union(posted);
+                }
+            }
             Err(error) => {
                 self.counters.malformed.one();
                 let text = error.to_string();
@@ -219,24 +231,30 @@ impl Shard {
     /// The kernel takes more of the connection's bytes again.
     pub fn writable(&mut self, conn: ConnKey) {
         if let Some(connection) = self.table.get_mut(conn) {
-            connection.blocked = false;
+            if mem::take(&mut connection.blocked) {
+                self.backlog.unblocked(connection);
+            }
             self.mark_dirty(conn, Haste::Prompt);
         }
     }
 
-    /// Why the connection's reader should wait: it asks again after a turn of the reactor, or a millisecond.
+    /// Why the connection's reader should wait: it asks again after a turn of the reactor, or a millisecond. If it need
+    /// not, it reads.
     #[must_use]
-    pub fn pause(&self, conn: ConnKey) -> Option<PauseReason> {
-        if let Some(shard) = self.postman.mesh().over_limit() {
+    pub fn pause(&mut self, conn: ConnKey) -> Option<PauseReason> {
+        let over = self.postman.mesh().over_limit();
+        let connection = self.table.get_mut(conn)?;
+        // Those who post to other shards only, or to none, are not to blame.
+        if let Some(shard) = connection.posted.intersection(over).iter().next() {
             self.counters.pauses_mailbox.one();
             return Some(PauseReason::Mailbox(shard));
         }
-        let unread = self.table.get(conn)?.outbox.cost();
         // Events alone never get this far, so a slow subscriber can still unsubscribe.
-        if unread > self.config.outbox_bytes / 2 * 3 {
+        if connection.outbox.behind() > self.config.outbox_bytes / 2 * 3 {
             self.counters.pauses_unread.one();
             return Some(PauseReason::Unread);
         }
+        connection.posted = ShardSet::EMPTY;
         None
     }
 
@@ -245,6 +263,12 @@ impl Shard {
     #[must_use]
     pub fn is_behind(&self) -> bool {
         self.backlog.is_behind()
+    }
+
+    /// Whether this is so, or so much was queued in this turn that the rest should wait for the next one.
+    #[must_use]
+    pub fn is_flush_due(&self) -> bool {
+        self.backlog.is_flush_due()
     }
 
     /// Sets the connection's timer, in place of what it was set to: [`Wire::timer`](crate::Wire::timer) is called `after` this
@@ -285,10 +309,12 @@ impl Shard {
     /// told that it is done.
     pub fn begin_shutdown_if_asked(&mut self, mailbox: &mut Mailbox) {
         if mem::take(&mut self.shutdown_asked) {
-            for _ in 0..mailbox.len() {
-                if let Some(envelope) = mailbox.take() {
-                    self.handle_mail(envelope);
-                }
+            let mut envelopes = mailbox.len();
+            while envelopes > 0 || !mailbox.is_between_envelopes() {
+                let Some((from, message)) = mailbox.take(|_| envelopes -= 1) else {
+                    break;
+                };
+                self.step(|router, now, fx| router.peer(now, from, message, fx));
             }
             self.begin_shutdown();
         }
@@ -313,35 +339,34 @@ impl Shard {
         }
     }
 
-    /// Handles envelopes of the mailbox for `budget` at most, and no more than are to be answered by one
-    /// [`flush`](Self::flush), but one envelope at least. Whether there were any; there may be more then. Takes none while
-    /// the shard [is behind](Self::is_behind).
+    /// Handles messages of the mailbox for `budget` at most, and no more than are to be answered by one
+    /// [`flush`](Self::flush). Whether there were any; there may be more then. Takes none while the
+    /// [flush is due](Self::is_flush_due).
     pub fn take_mail(&mut self, mailbox: &mut Mailbox, budget: Duration) -> bool {
-        let end = self.clock.now().after(budget);
-        let (mut any, mut bytes) = (false, 0);
-        for _ in 0..PUMP_BATCHES_MAX {
-            if self.backlog.is_behind() {
-                break;
-            }
-            let Some(envelope) = mailbox.take() else {
+        let began = self.clock.now();
+        mailbox.keep_pace(began);
+        let end = began.after(budget);
+        let (mut messages, mut envelopes, mut bytes) = (0_usize, 0, 0);
+        while !self.backlog.is_flush_due() {
+            let opened = |envelope: &Envelope| {
+                envelopes += 1;
+                bytes += envelope.bytes;
+                self.counters.mail_batches.one();
+                self.counters.mail_messages.add(envelope.messages.len() as u64);
+            };
+            let Some((from, message)) = mailbox.take(opened) else {
                 break;
             };
-            any = true;
-            bytes += envelope.bytes;
-            self.handle_mail(envelope);
-            if bytes >= PUMP_BYTES_MAX || self.clock.now() >= end {
+            messages += 1;
+            self.step(|router, now, fx| router.peer(now, from, message, fx));
+            let is_between = mailbox.is_between_envelopes();
+            let is_enough = is_between && (envelopes >= PUMP_BATCHES_MAX || bytes >= PUMP_BYTES_MAX);
+            if is_enough || (is_between || messages.is_multiple_of(PUMP_MESSAGES)) && self.clock.now() >= end
+            {
                 break;
             }
         }
-        any
-    }
-
-    fn handle_mail(&mut self, envelope: Envelope) {
-        self.counters.mail_batches.one();
-        self.counters.mail_messages.add(envelope.messages.len() as u64);
-        for message in envelope.messages {
-            self.step(|router, now, fx| router.peer(now, envelope.from, message, fx));
-        }
+        messages > 0
     }
 
     /// Raised when there is something to flush, or a deadline came up that is earlier than the one that
@@ -363,8 +388,8 @@ impl Shard {
         let mut effects = mem::take(&mut self.effects);
         step(&mut self.router, now, &mut effects);
         self.apply(&mut effects);
-        while let Some((conn, message)) = self.answers.pop_front() {
-            self.router.message(now, conn, message, &mut effects);
+        while let Some((conn, message)) = self.undelivered.pop_front() {
+            self.router.undelivered(now, conn, message, &mut effects);
             self.apply(&mut effects);
         }
         self.effects = effects;
@@ -392,5 +417,7 @@ impl Shard {
             self.counters.retained_evicted.add(effects.evicted);
         }
         effects.clear();
+        self.translations.clear();
+        self.deflaters.begin_step();
     }
 }

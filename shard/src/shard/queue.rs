@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use crosspoint_codec::frame::{Framing, websocket};
+use crosspoint_core::dealer::Undelivered;
 use crosspoint_core::effect::Close;
 use crosspoint_core::error_uri;
 use crosspoint_core::ids::ConnKey;
@@ -20,7 +21,15 @@ use crate::table::{Connection, Phase};
 impl Shard {
     /// Queues one message to one connection.
     pub(super) fn send(&mut self, to: ConnKey, message: &Message) {
-        let Some(connection) = self.open(to) else { return };
+        let Some(connection) = self.table.get(to).filter(|it| it.phase == Phase::Open) else {
+            return;
+        };
+        if let Message::Invocation(Invocation { request, .. }) = message
+            && self.backlog.is_too_much(connection, 1)
+        {
+            // That a caller asks for more than a callee takes is no reason to close the callee's connection.
+            return self.refuse_invocation(to, *request, error_uri::UNAVAILABLE);
+        }
         let max_bytes = connection.peer_max_bytes;
         let kind = connection.kind;
         let mut encoded = Encoded::new(kind.format, kind.framing, message);
@@ -38,9 +47,10 @@ impl Shard {
 
     /// Queues one event to its receivers.
     pub(super) fn deliver(&mut self, event: &Event, receivers: &[ConnKey]) {
-        let (limit, haste) = (self.config.outbox_bytes, Haste::of_fan_out(receivers.len()));
-        let mut frames = EventFrames::new(event);
-        let mut queued = 0;
+        let haste = Haste::of_fan_out(receivers.len());
+        let mut frames = EventFrames::new(event, &mut self.translations, &mut self.deflaters);
+        let (mut queued, mut unblocked) = (0, 0);
+        let mut slow = Vec::new();
         // What is done for each receiver, of perhaps very many, is done with one look at its connection.
         for &to in receivers {
             let Some(connection) = self.table.get_mut(to) else {
@@ -49,36 +59,45 @@ impl Shard {
             if connection.phase != Phase::Open {
                 continue;
             }
-            let encoded = frames.get(connection.kind, &mut self.deflaters);
-            let Some(frame) = encoded.for_peer(connection.peer_max_bytes) else {
+            let is_much = self.backlog.is_much(connection.outbox.cost());
+            // Asked first: a frame that is not queued need not be made.
+            if is_much && self.backlog.is_too_much(connection, 1) {
+                slow.push(to);
+                continue;
+            }
+            let Some(frame) = frames.get(connection.kind, connection.peer_max_bytes) else {
                 self.counters.events_dropped_large.one();
                 continue;
             };
-            let before = connection.outbox.cost();
-            if self.backlog.is_much(before) {
-                // As long as the kernel takes what it is offered the reader is not slow, but the shard behind.
-                if before >= limit && (connection.blocked || before >= limit.saturating_mul(2)) {
-                    self.too_slow_for_event(to);
-                    continue;
-                }
+            if is_much {
                 self.backlog.load(connection);
             }
             connection.outbox.push(frame.clone());
             if !connection.blocked {
                 self.dirty.add(to, &mut connection.dirty, haste);
+                unblocked += 1;
             }
             queued += 1;
         }
+        let made = frames.made();
         self.work.raise();
-        self.counters.events.add(queued);
-        self.counters.event_encodings.add(frames.made());
+        self.backlog.queued(queued, unblocked);
+        self.counters.events.add(queued as u64);
+        self.counters.event_encodings.add(made);
+        for to in slow {
+            self.too_slow_for_event(to);
+        }
     }
 
     /// A message that its receiver does not take: whoever waits for an answer gets one.
     fn too_large(&mut self, to: ConnKey, message: &Message) {
         match message {
-            // More results may follow, and the last one answers the call.
-            Message::Result(result) if result.details.progress => self.counters.dropped_large.one(),
+            Message::Result(result) if result.details.progress => {
+                self.counters.replies_too_large.one();
+                let request = result.request;
+                self.undelivered
+                    .push_back((to, Undelivered::Progress { request }));
+            }
             Message::Result(result) => self.refuse_call(to, result.request),
             Message::Error(Error {
                 kind: RequestKind::Call,
@@ -90,8 +109,7 @@ impl Shard {
             }
             Message::Invocation(Invocation { request, .. }) => {
                 self.counters.replies_too_large.one();
-                self.answers
-                    .push_back((to, size_exceeded(RequestKind::Invocation, *request)));
+                self.refuse_invocation(to, *request, error_uri::PAYLOAD_SIZE_EXCEEDED);
             }
             Message::Welcome(welcome) => self.welcome_briefly(to, welcome),
             _ => match shorter(message) {
@@ -130,7 +148,22 @@ impl Shard {
 
     fn refuse_call(&mut self, to: ConnKey, request: RequestId) {
         self.counters.replies_too_large.one();
-        self.send(to, &size_exceeded(RequestKind::Call, request));
+        self.send(
+            to,
+            &Message::Error(Error {
+                kind: RequestKind::Call,
+                request,
+                details: Dict::default(),
+                error: error_uri::PAYLOAD_SIZE_EXCEEDED.into(),
+                payload: Payload::EMPTY,
+            }),
+        );
+    }
+
+    /// The callee does not hear of a call: its caller is told, or another callee has it.
+    fn refuse_invocation(&mut self, to: ConnKey, request: RequestId, error: &'static str) {
+        self.undelivered
+            .push_back((to, Undelivered::Invocation { request, error }));
     }
 
     fn too_slow_for_event(&mut self, conn: ConnKey) {
@@ -142,19 +175,23 @@ impl Shard {
 
     /// Queues what is never dropped.
     pub(super) fn push_reply(&mut self, to: ConnKey, frame: Bytes) {
-        let limit = self.config.outbox_bytes.saturating_mul(2);
         let Some(connection) = self.table.get_mut(to).filter(|each| each.phase == Phase::Open) else {
             return;
         };
-        let before = connection.outbox.cost();
-        if before < limit {
-            if self.backlog.is_much(before) {
-                self.backlog.load(connection);
+        if self.backlog.is_much(connection.outbox.cost()) {
+            if self.backlog.is_too_much(connection, 2) {
+                return self.close_slow(to);
             }
+            self.backlog.load(connection);
+        }
+        self.push(to, frame);
+    }
+
+    fn push(&mut self, to: ConnKey, frame: Bytes) {
+        if let Some(connection) = self.table.get_mut(to) {
             connection.outbox.push(frame);
+            self.backlog.queued(0, usize::from(!connection.blocked));
             self.mark_dirty(to, Haste::Prompt);
-        } else {
-            self.close_slow(to);
         }
     }
 
@@ -182,10 +219,10 @@ impl Shard {
     pub(super) fn close_after(&mut self, conn: ConnKey, last: Option<Bytes>) {
         let Some(connection) = self.open(conn) else { return };
         connection.phase = Phase::Closing;
-        if let Some(last) = last {
-            connection.outbox.push(last);
+        match last {
+            Some(last) => self.push(conn, last),
+            None => self.mark_dirty(conn, Haste::Prompt),
         }
-        self.mark_dirty(conn, Haste::Prompt);
     }
 
     /// Closes the connection at once, whatever is queued.
@@ -194,8 +231,8 @@ impl Shard {
             && connection.phase != Phase::Closed
         {
             connection.phase = Phase::Closed;
-            connection.outbox.clear();
             self.backlog.ended(connection);
+            connection.outbox.clear();
             connection.wire.close();
         }
     }
@@ -233,16 +270,6 @@ fn brief(details: &Dict) -> Dict {
         other => other.clone(),
     };
     Dict(kept.map(|(key, value)| (key.clone(), shorten(value))).collect())
-}
-
-fn size_exceeded(kind: RequestKind, request: RequestId) -> Message {
-    Message::Error(Error {
-        kind,
-        request,
-        details: Dict::default(),
-        error: error_uri::PAYLOAD_SIZE_EXCEEDED.into(),
-        payload: Payload::EMPTY,
-    })
 }
 
 fn websocket_close(reason: Close) -> Bytes {

@@ -188,7 +188,9 @@ impl World {
     }
 
     pub fn hello(&mut self, peer: &Peer) {
-        let roles = json!({"publisher": {}, "subscriber": {}, "caller": {}, "callee": {}});
+        let calls = json!({"features": {"progressive_call_results": true, "progressive_call_invocations": true,
+            "call_canceling": true}});
+        let roles = json!({"publisher": {}, "subscriber": {}, "caller": calls, "callee": calls});
         self.send(peer, &json!([1, REALM, {"roles": roles}]));
     }
 
@@ -211,7 +213,12 @@ impl World {
 
     /// Lets the shard take mail once. Whether it took any.
     pub fn take_mail(&mut self, shard: usize) -> bool {
-        self.shards[shard].take_mail(&mut self.mailboxes[shard], SLICE)
+        self.take_mail_for(shard, SLICE)
+    }
+
+    /// The same for `budget`.
+    pub fn take_mail_for(&mut self, shard: usize, budget: Duration) -> bool {
+        self.shards[shard].take_mail(&mut self.mailboxes[shard], budget)
     }
 
     /// Runs all shards in turn until none has sent anything in a whole round, or holds anything back.
