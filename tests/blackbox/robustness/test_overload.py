@@ -11,7 +11,7 @@ from harness import messages as m
 from harness.peers import Peers
 from harness.router import Router
 from harness.serializers import MSGPACK
-from harness.session import Session
+from harness.session import ANY, Session
 from harness.wire import PATIENCE, Address
 
 OUTBOX_BYTES = 1 << 17
@@ -84,4 +84,49 @@ def test_a_call_beside_many_publishers(router: Router) -> None:
     received = [caller.recv()[0] for _ in range(MANY_EVENTS * PUBLISHERS + 1)]
     assert sorted(received) == [m.ERROR] + [m.EVENT] * (MANY_EVENTS * PUBLISHERS)
     assert received.index(m.ERROR) < len(received) / 2
+    peers.close()
+
+
+def test_a_callee_that_does_not_read(router: Router) -> None:
+    """No caller closes a callee's connection by calling more than it reads: what is too much is refused."""
+    peers = Peers({("rawsocket", "anonymous"): Address(router.ports[0])}, "rawsocket", MSGPACK, 1)
+    callee, caller = peers.join(roles={"callee": {}}), peers.join()
+    callee.register("com.slow")
+    calls, filling = 300, "x" * 100_000  # three times what the kernel holds for a connection
+    sent = {caller.call("com.slow", [filling]) for _ in range(calls - 1)}
+    # By then all are with the callee's shard, and this one is refused, being the last.
+    last = caller.call("com.slow", [filling])
+    refused = set()
+    while last not in refused:
+        error = caller.recv()
+        assert error[:2] + error[3:] == [m.ERROR, m.CALL, {}, "wamp.error.unavailable"], error[:5]
+        refused.add(error[2])
+    assert refused <= sent | {last} and len(refused) > calls / 3
+    for _ in range(calls - len(refused)):
+        invocation = callee.invocation()
+        assert invocation[4] == [filling]
+        callee.reply(invocation)
+    answered = {caller.expect(m.RESULT, ANY, {})[1] for _ in range(calls - len(refused))}
+    assert answered == sent - refused
+    # It is free for the next one.
+    request = caller.call("com.slow", [1])
+    callee.reply(callee.invocation(), [2])
+    caller.result(request, [2])
+    peers.close()
+
+
+def test_what_follows_a_large_event(router: Router) -> None:
+    """However large an event is, others and answers follow it, whenever the subscriber reads."""
+    peers = Peers({("rawsocket", "anonymous"): Address(router.ports[0])}, "rawsocket", MSGPACK, 1)
+    publisher, subscriber = peers.join(), peers.join()
+    subscriber.subscribe("com.topic")
+    large = "x" * 12_000_000
+    publisher.publish_ack("com.topic", [large])
+    for number in range(10):
+        publisher.publish_ack("com.topic", [number])
+    request = subscriber.call("com.nothing")
+    assert subscriber.event()[4] == [large]
+    for number in range(10):
+        assert subscriber.event()[4] == [number]
+    subscriber.expect_error(m.CALL, request, "wamp.error.no_such_procedure")
     peers.close()
