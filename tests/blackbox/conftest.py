@@ -59,13 +59,13 @@ def router(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     workdir = tmp_path_factory.mktemp(f"shards{shards}")
     router = Router(workdir, config.conformance, config.PORTS, ("--shards", str(shards)))
     router.start()
-    router.shards = shards
+    assert len(router.shards()) == shards
     yield router
     router.stop()
 
 
 def _peers(router: Router, transport: str, serializer: Serializer) -> Iterator[Peers]:
-    peers = Peers(config.addresses(router.ports), transport, serializer, router.shards)
+    peers = Peers(config.addresses(router.ports), transport, serializer)
     yield peers
     peers.close()
 
@@ -83,6 +83,7 @@ def own_router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
     yield start
     for router in routers:
         router.kill()
+        router.has_not_panicked()
 
 
 FIGURES = pytest.StashKey[list]()
@@ -106,7 +107,7 @@ def wamp_of(router: Router) -> Iterator[Callable[[str], Peers]]:
     opened = []
 
     def peers(transport: str) -> Peers:
-        opened.append(Peers(config.addresses(router.ports), transport, ALL[0], router.shards))
+        opened.append(Peers(config.addresses(router.ports), transport, ALL[0]))
         return opened[-1]
 
     yield peers

@@ -49,7 +49,7 @@ DEALER = {
 }
 
 
-def tests() -> set[str]:
+def names_of_tests() -> set[str]:
     """The names of all tests, without what all begin with."""
     source = "".join(file.read_text() for file in HERE.glob("*/test_*.py"))
     return set(re.findall(r"^def test_(\w+)\(", source, re.MULTILINE))
@@ -64,9 +64,9 @@ def test_every_announced_feature_has_tests(own_router: Callable[..., Router]) ->
     assert roles["dealer"]["features"].keys() == DEALER.keys()
     for feature, lines in [*BROKER.items(), *DEALER.items()]:
         for line in lines:
-            assert any(test.startswith(line) for test in tests()), f"{feature} is announced, and {line} has no test"
+            assert any(test.startswith(line) for test in names_of_tests()), f"{feature} is announced, and {line} has no test"
 
 
 def test_every_line_is_tested_or_known_not_to_be() -> None:
     """No conformance line is forgotten."""
-    check_lines({f"{test[:2]}-{test[3:6]}" for test in tests() if LINE.match(f"test_{test}")})
+    check_lines({f"{test[:2]}-{test[3:6]}" for test in names_of_tests() if LINE.match(f"test_{test}")})

@@ -36,7 +36,7 @@ OTHERS = [
 @pytest.fixture(scope="session")
 def peers(router: Router) -> Iterator[Peers]:
     """Where to connect; and the helper's session, beside all clients of a router."""
-    peers = Peers(config.addresses(router.ports), "rawsocket", CBOR, router.shards)
+    peers = Peers(config.addresses(router.ports), "rawsocket", CBOR)
     Helper(peers)
     yield peers
     peers.close()

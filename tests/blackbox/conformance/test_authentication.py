@@ -17,6 +17,7 @@ def test_AU_002_unknown_methods(wamp: Peers) -> None:
     session = wamp.connect()
     session.join(authmethods=["telepathy", "anonymous", "ticket"])
     assert session.details["authmethod"] == "anonymous"
+    session.barrier()
 
 
 def test_AU_022_unasked_authenticate(wamp: Peers) -> None:
@@ -32,3 +33,11 @@ def test_AU_024_anonymous(wamp: Peers) -> None:
         details = wamp.connect().join(**offered).details
         assert (details["authmethod"], details["authrole"]) == ("anonymous", "anonymous")
         assert details["authid"]
+
+
+def test_AU_026_role_of_another_realm(wamp: Peers) -> None:
+    """HELLO for a realm that lacks the role which the session would have is answered by ABORT no_such_role."""
+    session = wamp.connect("special")
+    session.hello("realm1")
+    session.expect_abort("wamp.error.no_such_role")
+    assert session.join("meta").details["authrole"] == "special"

@@ -6,6 +6,7 @@ import pytest
 from harness import messages as m
 from harness.peers import Peers
 from harness.session import ANY, Session
+from harness.values import same
 
 CANCELED = "wamp.error.canceled"
 TIMEOUT = "wamp.error.timeout"
@@ -46,6 +47,7 @@ class Call:
         """The callee answers, and the caller gets it."""
         self.callee.reply(self.invocation, ["answer"])
         self.caller.result(self.request, ["answer"])
+        self.caller.barrier()
 
 
 def test_CC_001_killnowait(wamp: Peers) -> None:
@@ -53,6 +55,7 @@ def test_CC_001_killnowait(wamp: Peers) -> None:
     call = Call(wamp)
     call.cancel("killnowait")
     call.fails(CANCELED)
+    call.caller.barrier()
 
 
 def test_CC_002_killnowait_interrupts(wamp: Peers) -> None:
@@ -86,6 +89,7 @@ def test_CC_005_kill_answered_by_canceled(wamp: Peers) -> None:
     call.interrupted("kill")
     call.callee.reply_error(call.invocation, CANCELED, ["cleaned up"])
     assert call.caller.expect_error(m.CALL, call.request, CANCELED) == [["cleaned up"]]
+    call.caller.barrier()
 
 
 def test_CC_006_kill_answered_by_error(wamp: Peers) -> None:
@@ -95,6 +99,7 @@ def test_CC_006_kill_answered_by_error(wamp: Peers) -> None:
     call.interrupted("kill")
     call.callee.reply_error(call.invocation, "com.example.error")
     call.fails("com.example.error")
+    call.caller.barrier()
 
 
 def test_CC_007_kill_answered_by_result(wamp: Peers) -> None:
@@ -189,21 +194,31 @@ def test_CC_017_kill_and_disconnect(wamp: Peers) -> None:
     call.interrupted("kill")
     call.callee.close()
     call.fails(CANCELED)
+    call.caller.barrier()
 
 
 def test_CC_018_one_answer_in_a_race(wamp: Peers) -> None:
     """When CANCEL and YIELD cross, the caller gets exactly one answer; 1000 times."""
     call = Call(wamp)
     call.answered()
-    for _ in range(wamp.many(1000)):
+    outcomes = set()
+    for number in range(wamp.many(1000)):
         request = call.caller.call(call.procedure)
         while (message := call.callee.recv())[0] == m.INTERRUPT:
             pass
-        call.caller.send(m.CANCEL, request, {"mode": "killnowait"})
-        call.callee.reply(message, ["answer"])
+        mode = {"mode": ("killnowait", "kill", "skip")[number % 3]}
+        crossing = [lambda: call.caller.send(m.CANCEL, request, mode), lambda: call.callee.reply(message, ["answer"])]
+        for send in crossing if number % 2 else reversed(crossing):
+            send()
         answer = call.caller.recv()
-        assert answer == [m.RESULT, request, {}, ["answer"]] or answer[:3] == [m.ERROR, m.CALL, request], answer
+        if answer[0] == m.ERROR:
+            assert answer[1:3] == [m.CALL, request] and answer[4:] == [CANCELED], answer
+        else:
+            assert same(answer, [m.RESULT, request, {}, ["answer"]])
+        outcomes.add(answer[0])
+    assert outcomes == {m.RESULT, m.ERROR}
     wamp.fence(call.callee, call.caller)
+    call.caller.barrier()
 
 
 def test_CC_019_cancel_takes_no_request_id(wamp: Peers) -> None:
@@ -239,6 +254,7 @@ def test_CT_001_timeout(wamp: Peers) -> None:
     call = Call(wamp, timeout=200)
     call.fails(TIMEOUT)
     assert 0.18 < time.monotonic() - call.started < 0.6
+    call.caller.barrier()
 
 
 def test_CT_002_timeout_interrupts(wamp: Peers) -> None:
@@ -305,6 +321,17 @@ def test_CT_008_timeout_is_the_callees(wamp: Peers) -> None:
     callee.expect(m.INTERRUPT, watched[1], ANY)
     callee.reply(invocation, ["mine"])
     caller.result(request, ["mine"])
+
+
+def test_CT_008_callee_that_does_not_know_timeouts(wamp: Peers) -> None:
+    """The router watches the timeout of a callee that asked for it, but did not announce call_timeout."""
+    caller, callee = wamp.join(), wamp.join(roles=m.roles(callee=("call_canceling",)))
+    callee.register(wamp.uri("procedure"), forward_timeout=True)
+    request = caller.call(wamp.uri("procedure"), timeout=50)
+    invocation = callee.invocation()
+    assert "timeout" not in invocation[3]
+    caller.expect_error(m.CALL, request, TIMEOUT)
+    assert callee.expect(m.INTERRUPT, invocation[1], ANY)[2]["mode"] == "killnowait"
 
 
 def test_CT_009_progress_restarts_the_timeout(wamp: Peers) -> None:

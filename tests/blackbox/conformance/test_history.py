@@ -80,7 +80,11 @@ def test_EH_002_what_an_event_says(wamp: Peers) -> None:
 
 @pytest.mark.parametrize(
     ("args", "kwargs"),
-    [([1, 1.0, 0, False, "two", [3.5, None, True], {"four": [4]}], {"a": {"b": []}, "c": -7}), ([], {"only": "kwargs"}), (["ä☃", 2**53], None)],
+    [
+        ([1, 1.0, 0, False, "two", [3.5, None, True], {"four": [4]}], {"a": {"b": []}, "c": -7}),
+        ([], {"only": "kwargs"}),
+        (["ä☃", 2**53], None),
+    ],
     ids=["both", "kwargs", "text"],
 )
 def test_EH_003_payload(wamp: Peers, args: list, kwargs: dict | None) -> None:

@@ -6,6 +6,7 @@ import pytest
 from harness import messages as m
 from harness.peers import Peers
 from harness.session import ANY, Session
+from harness.values import same
 
 NOT_SUPPORTED = "wamp.error.feature_not_supported"
 
@@ -21,7 +22,7 @@ class Call:
         self.started = time.monotonic()
         self.request = self.caller.call(self.procedure, [0], progress=True, **options)
         self.invocation = self.callee.invocation()
-        assert self.invocation[3]["progress"] is True and self.invocation[4] == [0]
+        assert self.invocation[3]["progress"] is True and same(self.invocation[4], [0])
 
     def part(self, *args: object, progress: bool = True, **options: object) -> None:
         """Sends a further part."""
@@ -149,11 +150,16 @@ def test_PG_007_other_procedure(wamp: Peers) -> None:
 
 
 @pytest.mark.parametrize("realm", ["realm1", "strict"])
-def test_PG_008_part_after_the_result(wamp: Peers, realm: str) -> None:
+@pytest.mark.parametrize("answer", ["result", "error"])
+def test_PG_008_part_after_the_answer(wamp: Peers, realm: str, answer: str) -> None:
     """Parts after the result are ignored."""
     call = Call(wamp, realm)
-    call.callee.reply(call.invocation, ["enough"])
-    call.caller.result(call.request, ["enough"])
+    if answer == "result":
+        call.callee.reply(call.invocation, ["enough"])
+        call.caller.result(call.request, ["enough"])
+    else:
+        call.callee.reply_error(call.invocation, "com.example.enough")
+        call.caller.expect_error(m.CALL, call.request, "com.example.enough")
     call.ignores_more()
     wamp.fence(call.callee, call.callee)
 

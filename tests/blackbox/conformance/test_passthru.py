@@ -5,6 +5,7 @@ from harness import messages as m
 from harness.peers import Peers
 from harness.serializers import ALL, BJDATA, JSON, UBJSON12, Serializer
 from harness.session import ANY, Session
+from harness.values import same
 
 NOT_SUPPORTED = "wamp.error.feature_not_supported"
 SEALED = {"ppt_scheme": "x_sealed", "ppt_serializer": "cbor", "ppt_cipher": "aes256gcm", "ppt_keyid": "key 7"}
@@ -51,7 +52,7 @@ def test_PT_003_call(wamp: Peers) -> None:
     secret = wamp.serializer.bytes_value(SECRET)
     caller.call(wamp.uri("procedure"), [secret], **SEALED)
     invocation = callee.invocation()
-    assert passthru(invocation[3]) == SEALED and invocation[4:] == [[secret]]
+    assert same(passthru(invocation[3]), SEALED) and same(invocation[4:], [[secret]])
 
 
 def test_PT_003_parts(wamp: Peers) -> None:
@@ -158,10 +159,11 @@ def test_PT_011_any_scheme(wamp: Peers, scheme: str) -> None:
     args, kwargs = ["\0 no base64 after this", {"a": [1, {}]}], {"b": [[]]}
     request = caller.call(wamp.uri("procedure"), args, kwargs, ppt_scheme=scheme)
     invocation = callee.invocation()
-    assert invocation[3]["ppt_scheme"] == scheme
-    assert invocation[4:] == [args, kwargs]
+    assert invocation[3] == {"ppt_scheme": scheme}
+    assert same(invocation[4:], [args, kwargs])
     callee.reply(invocation, args, kwargs, ppt_scheme=scheme)
-    assert caller.result(request)[3:] == [args, kwargs]
+    result = caller.result(request)
+    assert result[2] == {"ppt_scheme": scheme} and same(result[3:], [args, kwargs])
 
 
 @pytest.mark.parametrize("transport", ["websocket", "rawsocket"])

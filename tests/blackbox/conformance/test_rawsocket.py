@@ -1,13 +1,15 @@
 """What is particular to RawSocket (TR)."""
 
 import struct
+from collections.abc import Callable
 
 import pytest
 from harness import messages as m
 from harness.config import SMALL_LIMIT
 from harness.meta import ask
 from harness.peers import Peers
-from harness.serializers import JSON
+from harness.serializers import FLATBUFFERS, JSON
+from harness.session import Session, call_through
 from harness.wire import Connection, RawSocket
 
 SMALLEST = 0  # the exponent of a client's limit (minus 9): the smallest there is
@@ -191,6 +193,63 @@ def test_TR_015_result_over_the_clients_limit(rawsocket: Peers) -> None:
     request = caller.call(rawsocket.uri("procedure"))
     callee.reply(callee.invocation(), ["x" * (1 << (9 + SMALLEST))])
     caller.expect_error(m.CALL, request, "wamp.error.payload_size_exceeded")
+    caller.barrier()
+
+
+TOO_LONG = {
+    "error's URI": lambda callee, call: callee.reply_error(call, "com." + "x" * 600),
+    "error's arguments": lambda callee, call: callee.reply_error(call, "com.example.error", ["x" * 600]),
+    "details": lambda callee, call: callee.reply(call, ["x"], ppt_scheme="x_mine", ppt_keyid="k" * 600),
+}
+
+
+@pytest.mark.parametrize("answer", TOO_LONG.values(), ids=TOO_LONG)
+def test_TR_015_answers_over_the_clients_limit(rawsocket: Peers, answer: Callable[[Session, list], None]) -> None:
+    """So does an error, whatever is long in it, and a result with long details."""
+    if rawsocket.serializer is FLATBUFFERS:
+        pytest.skip("autobahn writes no such details")
+    caller, callee = rawsocket.connect(limit=SMALLEST).join(), rawsocket.join()
+    callee.register(rawsocket.uri("procedure"))
+    request = caller.call(rawsocket.uri("procedure"))
+    answer(callee, callee.invocation())
+    caller.expect_error(m.CALL, request, "wamp.error.payload_size_exceeded")
+    caller.barrier()
+
+
+def test_progress_over_the_clients_limit(rawsocket: Peers) -> None:
+    """A progressive result above the caller's limit ends the call by an error, and its callee is interrupted."""
+    caller, callee = rawsocket.connect(limit=SMALLEST).join(), rawsocket.join()
+    callee.register(rawsocket.uri("procedure"))
+    request = caller.call(rawsocket.uri("procedure"), receive_progress=True)
+    invocation = callee.invocation()
+    callee.reply(invocation, ["x" * 600], progress=True)
+    caller.expect_error(m.CALL, request, "wamp.error.payload_size_exceeded")
+    callee.expect(m.INTERRUPT, invocation[1], ...)
+    callee.reply(invocation, ["end"])
+    callee.barrier()
+    caller.barrier()
+
+
+def test_calls_over_the_callees_limit(rawsocket: Peers) -> None:
+    """A call above the callee's limit fails, and the callee takes the next one."""
+    caller, callee = rawsocket.join(), rawsocket.connect(limit=SMALLEST).join()
+    callee.register(rawsocket.uri("procedure"))
+    request = caller.call(rawsocket.uri("procedure"), ["x" * 600])
+    caller.expect_error(m.CALL, request, "wamp.error.payload_size_exceeded")
+    caller.barrier()
+    callee.barrier()
+    call_through(caller, callee, rawsocket.uri("procedure"))
+
+
+def test_parts_over_the_callees_limit(rawsocket: Peers) -> None:
+    """A part of a call above the callee's limit ends the call by an error, and the callee is interrupted."""
+    caller, callee = rawsocket.join(), rawsocket.connect(limit=SMALLEST).join()
+    callee.register(rawsocket.uri("procedure"))
+    request = caller.call(rawsocket.uri("procedure"), [0], progress=True)
+    invocation = callee.invocation()
+    caller.call_on(request, rawsocket.uri("procedure"), ["x" * 600], progress=True)
+    caller.expect_error(m.CALL, request, "wamp.error.payload_size_exceeded")
+    callee.expect(m.INTERRUPT, invocation[1], ...)
     caller.barrier()
 
 

@@ -1,6 +1,7 @@
 """Registration meta procedures and events (MR), and registrations that are taken back (RV)."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from harness import messages as m
@@ -35,7 +36,9 @@ def test_MR_002_details(wamp: Peers, match: str) -> None:
     uri = wamp.uri("procedure") + (".." if match == "wildcard" else "")
     registration = callee.register(uri, match=match, invoke="roundrobin")
     details = watcher.about(callee.id)[1][1]
-    assert ISO_8601.fullmatch(details.pop("created"))
+    created = details.pop("created")
+    assert ISO_8601.fullmatch(created)
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()) < 5
     assert details == {"id": registration, "uri": uri, "match": match, "invoke": "roundrobin"}
 
 

@@ -2,19 +2,13 @@
 
 from harness import messages as m
 from harness.peers import Peers, eventually
-from harness.session import ANY, Session
+from harness.session import ANY, Session, call_through
+from harness.values import same
 
 MANY = 10_000
 BATCH = 500  # calls on the way at a time
 
 WITHOUT_CANCELING = m.roles(callee=("progressive_call_results",), caller=())
-
-
-def call_through(caller: Session, callee: Session, procedure: str) -> None:
-    """A call that succeeds."""
-    request = caller.call(procedure, ["ping"])
-    callee.reply(callee.invocation(), ["pong"])
-    caller.result(request, ["pong"])
 
 
 def test_RE_001_registered(wamp: Peers) -> None:
@@ -110,19 +104,29 @@ def test_RE_010_registered_before_invocation(wamp: Peers) -> None:
     callers, callee = wamp.join_many(3), wamp.join()
     for round_ in range(20):
         procedure = wamp.uri(f"procedure{round_}")
-        requests = [[caller.call(procedure)] for caller in callers]
+        early = [[caller.call(procedure)] for caller in callers]
         request = callee.request(m.REGISTER, {}, procedure)
-        for caller, mine in zip(callers, requests):
+        for caller, mine in zip(callers, early):
             mine.append(caller.call(procedure))
-        callee.expect(m.REGISTERED, request, ANY)
-        for caller, mine in zip(callers, requests):
-            last = caller.call(procedure, ["last"])
-            while (invocation := callee.invocation())[4:] != [["last"]]:
-                callee.reply(invocation)
-            callee.reply(invocation, ["last"])
-            for _ in mine:
-                assert caller.recv()[0] in (m.RESULT, m.ERROR)
-            caller.result(last, ["last"])
+        registration = callee.expect(m.REGISTERED, request, ANY)[2]
+        late = [[caller.call(procedure, ["late"]) for _ in range(3)] for caller in callers]
+        served = 0
+        while served < 9:
+            invocation = callee.invocation(registration)
+            callee.reply(invocation, *invocation[4:])
+            served += invocation[4:] == [["late"]]
+        for caller, before, after in zip(callers, early, late):
+            answers = {}
+            for _ in range(5):
+                answer = caller.recv()
+                answers[answer[1 if answer[0] == m.RESULT else 2]] = answer
+            assert sorted(answers) == before + after
+            for call in before:
+                refused = [m.ERROR, m.CALL, call, {}, "wamp.error.no_such_procedure"]
+                assert answers[call] in ([m.RESULT, call, {}], refused), answers
+            for call in after:
+                assert answers[call] == [m.RESULT, call, {}, ["late"]], answers
+            caller.barrier()
 
 
 def test_CA_001_call(wamp: Peers) -> None:
@@ -133,6 +137,8 @@ def test_CA_001_call(wamp: Peers) -> None:
     invocation = callee.expect(m.INVOCATION, 1, registration, {}, [1], {"two": 2})
     callee.reply(invocation, [3], {"four": 4})
     caller.expect(m.RESULT, request, {}, [3], {"four": 4})
+    caller.barrier()
+    callee.barrier()
 
 
 def test_CA_002_invocation_ids(wamp: Peers) -> None:
@@ -172,7 +178,7 @@ def test_CA_005_error_of_the_callee(wamp: Peers) -> None:
         request = caller.call(wamp.uri("procedure"))
         callee.reply_error(callee.invocation(), "com.example.error", args, kwargs)
         payload = [part for part in (args, kwargs) if part is not None]
-        assert caller.expect_error(m.CALL, request, "com.example.error") == payload
+        assert same(caller.expect_error(m.CALL, request, "com.example.error"), payload)
 
 
 def test_CA_006_empty_result(wamp: Peers) -> None:
@@ -190,13 +196,13 @@ def test_CA_007_payload_is_unchanged(wamp: Peers) -> None:
     """Arguments pass unchanged both ways."""
     caller, callee = wamp.join_many(2)
     callee.register(wamp.uri("procedure"))
-    args = ["Zoë 😀 \"\\\n", 0.1, None, True, 1 << 53, -(1 << 53), [[], {}, [[0]]], ""]
+    args = ["Zoë 😀 \"\\\n", 0.1, 1.0, 0, 1, None, True, False, 1 << 53, -(1 << 53), [[], {}, [[0]]], ""]
     kwargs = {"ключ": {"": [None]}, "a.b": False}
     request = caller.call(wamp.uri("procedure"), args, kwargs)
     invocation = callee.invocation()
-    assert invocation[4:] == [args, kwargs]
+    assert same(invocation[4:], [args, kwargs])
     callee.reply(invocation, args, kwargs)
-    assert caller.result(request)[3:] == [args, kwargs]
+    assert same(caller.result(request)[3:], [args, kwargs])
 
 
 def test_CA_008_answers_in_any_order(wamp: Peers) -> None:
@@ -219,7 +225,7 @@ def test_CA_009_order_of_calls(wamp: Peers) -> None:
             caller.call(wamp.uri("procedure"), [number])
         for number in range(start, start + BATCH):
             invocation = callee.invocation()
-            assert invocation[4] == [number]
+            assert same(invocation[4], [number])
             callee.reply(invocation)
         for _ in range(BATCH):
             assert caller.recv()[0] == m.RESULT
@@ -278,6 +284,7 @@ def test_CA_014_callee_disconnects(wamp: Peers) -> None:
         callee.invocation()
         leave(callee)
         caller.expect_error(m.CALL, request, "wamp.error.canceled")
+        caller.barrier()
         eventually(lambda: caller.no_such_procedure(wamp.uri("procedure")))
 
 
@@ -323,6 +330,7 @@ def test_CA_018_error_is_no_uri(wamp: Peers) -> None:
     callee.reply_error(callee.invocation(), "not a uri")
     callee.expect_violation()
     caller.expect_error(m.CALL, request, "wamp.error.canceled")
+    caller.barrier()
 
 
 def test_CA_019_caller_is_not_named(wamp: Peers) -> None:

@@ -197,6 +197,23 @@ def test_SZ_013_numbers_that_json_lacks(transports: Peers, number: float, receiv
     assert event[4] == ["next"]
 
 
+@pytest.mark.parametrize("value", [math.nan, -math.inf, {1: "one"}], ids=str)
+def test_calls_with_what_json_lacks(transports: Peers, value: object) -> None:
+    """Calls whose arguments, results or errors hold what JSON lacks are answered all the same."""
+    caller, callee = transports.join(serializer=JSON), transports.join(serializer=CBOR)
+    callee.register(transports.uri("procedure"))
+    for answer in (lambda call: callee.reply(call, [value]), lambda call: callee.reply_error(call, "com.error", [value])):
+        request = caller.call(transports.uri("procedure"))
+        answer(callee.invocation())
+        answered = caller.recv()
+        assert answered[:2] == [m.RESULT, request] or answered[:3] == [m.ERROR, m.CALL, request], answered
+        caller.barrier()
+    caller.register(transports.uri("other"))
+    request = callee.call(transports.uri("other"), [value])
+    caller.reply(caller.invocation(), ["done"])
+    callee.result(request, ["done"])
+
+
 @pytest.mark.parametrize("pair", ANY_KEY_PAIRS, ids=ids)
 def test_SZ_014_keys_that_are_no_strings(transports: Peers, pair: tuple) -> None:
     """A dict with other keys than strings passes between binary serializers."""

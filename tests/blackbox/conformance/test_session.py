@@ -1,5 +1,7 @@
 """Opening and closing sessions (SE, GB)."""
 
+from collections import Counter
+
 import pytest
 from harness import messages as m
 from harness.meta import ask
@@ -24,10 +26,15 @@ def test_SE_002_session_id_in_range(wamp: Peers) -> None:
 
 def test_SE_003_session_ids_are_spread(wamp: Peers) -> None:
     """Many sessions get distinct ids from the whole range, in no order."""
-    ids = [session.id for session in wamp.join_many(64)]
-    assert len(set(ids)) == 64
-    assert max(ids) > LARGEST_ID // 2 > min(ids), "half of the range was never used"
-    assert ids != sorted(ids)
+    sessions, ids = wamp.join_many(20), []
+    for _ in range(wamp.many(1000) // len(sessions)):
+        ids += [session.id for session in sessions]
+        for session in sessions:
+            session.leave()
+            session.join()
+    assert len(set(ids)) == len(ids) and ids != sorted(ids)
+    quarters = Counter((number - 1) * 4 // LARGEST_ID for number in ids)
+    assert all(quarters[quarter] > len(ids) / 20 for quarter in range(4)), quarters
 
 
 def test_SE_004_router_roles(wamp: Peers) -> None:
@@ -106,9 +113,11 @@ def test_SE_015_second_hello(wamp: Peers) -> None:
     """A second HELLO is a protocol violation, after which the session holds nothing."""
     session, other = wamp.join(), wamp.join()
     session.register(wamp.uri("procedure"))
+    session.subscribe(wamp.uri("topic"))
     session.hello("realm1")
     session.expect_violation()
     eventually(lambda: other.no_such_procedure(wamp.uri("procedure")))
+    eventually(lambda: ask(other, "wamp.subscription.lookup", wamp.uri("topic")) is None)
 
 
 @pytest.mark.parametrize(
@@ -118,9 +127,18 @@ def test_SE_015_second_hello(wamp: Peers) -> None:
         [m.PUBLISH, 1, {"acknowledge": True}, "com.topic"],
         [m.REGISTER, 1, {}, "com.procedure"],
         [m.CALL, 1, {}, "com.procedure"],
+        [m.UNSUBSCRIBE, 1, 1],
+        [m.UNREGISTER, 1, 1],
+        [m.CANCEL, 1, {}],
+        [m.YIELD, 1, {}],
+        [m.ERROR, m.INVOCATION, 1, {}, "com.error"],
         [m.AUTHENTICATE, "x", {}],
+        [m.WELCOME, 1, {"roles": {"broker": {}}}],
+        [m.CHALLENGE, "x", {}],
+        [m.EVENT, 1, 1, {}],
+        [m.INTERRUPT, 1, {}],
     ],
-    ids=["subscribe", "publish", "register", "call", "authenticate"],
+    ids=lambda message: f"type{message[0]}",
 )
 def test_SE_016_request_before_hello(wamp: Peers, message: list) -> None:
     """A request before HELLO is a protocol violation."""
@@ -178,17 +196,23 @@ def test_SE_024_next_session_on_the_same_transport(wamp: Peers) -> None:
 
 def test_SE_025_realms_are_separate(wamp: Peers) -> None:
     """Sessions of two realms see neither each other's events, nor each other's procedures, nor are they counted."""
-    here, there, publisher = wamp.join("realm1"), wamp.join("realm2"), wamp.join("realm1")
-    topic = wamp.uri("topic")
-    subscription = here.subscribe(topic)
-    there.subscribe(topic)
-    there.register(wamp.uri("procedure"))
-    publisher.publish_ack(topic, ["here"])
-    here.event(subscription, ["here"])
-    assert here.no_such_procedure(wamp.uri("procedure"))
-    there.barrier()
-    ids = ask(here, "wamp.session.list")
-    assert here.id in ids and there.id not in ids
+    realms = [wamp.join_many(4, realm) for realm in ("realm1", "realm2")]
+    for sessions in realms:
+        for session in sessions:
+            session.subscribe(wamp.uri("topic"))
+    for number, sessions in enumerate(realms):
+        sessions[0].publish_ack(wamp.uri("topic"), [number], exclude_me=False)
+    for number, sessions in enumerate(realms):
+        for session in sessions:
+            session.event(args=[number])
+    (here, *_), (there, *_) = realms
+    for session, other in ((here, there), (there, here)):
+        other.register(wamp.uri(f"of{other.id}"))
+        assert session.no_such_procedure(wamp.uri(f"of{other.id}"))
+        ids = ask(session, "wamp.session.list")
+        assert session.id in ids and other.id not in ids
+    for session in (session for sessions in realms for session in sessions):
+        session.barrier()
 
 
 def test_GB_001_goodbye_is_answered(wamp: Peers) -> None:
@@ -221,22 +245,53 @@ def test_GB_005_nothing_after_goodbye(wamp: Peers) -> None:
     """After the closing handshake neither events nor invocations of the old session arrive."""
     session, other = wamp.join(), wamp.join()
     session.subscribe(wamp.uri("topic"))
+    session.subscribe(wamp.uri(""), match="prefix")
     session.register(wamp.uri("procedure"))
     session.leave()
+    session.join()
     other.publish_ack(wamp.uri("topic"))
     eventually(lambda: other.no_such_procedure(wamp.uri("procedure")))
-    session.join()
+    wamp.fence(other, session)
     session.barrier()
 
 
 def test_GB_006_requests_after_goodbye(wamp: Peers) -> None:
     """Requests sent after the client's own GOODBYE are not executed."""
-    session, other = wamp.join(), wamp.join()
-    session.send(m.GOODBYE, {}, "wamp.close.close_realm")
-    session.request(m.REGISTER, {}, wamp.uri("procedure"))
-    session.expect(m.GOODBYE, ANY, "wamp.close.goodbye_and_out")
-    session.expect_violation()
-    assert other.no_such_procedure(wamp.uri("procedure"))
+    for request in (
+        [m.REGISTER, 1, {}, wamp.uri("late")],
+        [m.SUBSCRIBE, 1, {}, wamp.uri("late")],
+        [m.PUBLISH, 1, {}, wamp.uri("topic"), ["late"]],
+        [m.CALL, 1, {}, wamp.uri("procedure"), ["late"]],
+    ):
+        session, other = wamp.join(), wamp.join()
+        other.subscribe(wamp.uri("topic"))
+        registration = other.register(wamp.uri("procedure"))
+        session.send(m.GOODBYE, {}, "wamp.close.close_realm")
+        session.send(*request)
+        session.expect(m.GOODBYE, ANY, "wamp.close.goodbye_and_out")
+        session.expect_violation()
+        assert other.no_such_procedure(wamp.uri("late"))
+        assert ask(other, "wamp.subscription.lookup", wamp.uri("late")) is None
+        other.barrier()
+        other.unregister(registration)
+
+
+def test_GB_010_requests_of_a_killed_session(wamp: Peers) -> None:
+    """What a killed session asks for before it answers GOODBYE is not done, and not answered."""
+    killer, victim, witness = wamp.join_many(3, "meta")
+    witness.subscribe(wamp.uri("topic"))
+    witness.register(wamp.uri("procedure"))
+    ask(killer, "wamp.session.kill", victim.id)
+    victim.expect(m.GOODBYE, {}, "wamp.close.killed")
+    victim.publish(wamp.uri("topic"), ["late"])
+    victim.call(wamp.uri("procedure"))
+    victim.request(m.REGISTER, {}, wamp.uri("late"))
+    victim.request(m.SUBSCRIBE, {}, wamp.uri("late"))
+    victim.send(m.GOODBYE, {}, "wamp.close.goodbye_and_out")
+    victim.expect_closed()
+    assert killer.no_such_procedure(wamp.uri("late"))
+    assert ask(killer, "wamp.subscription.lookup", wamp.uri("late")) is None
+    witness.barrier()
 
 
 def test_GB_011_client_abort(wamp: Peers) -> None:

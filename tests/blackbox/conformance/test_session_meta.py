@@ -82,10 +82,10 @@ def test_MS_006_on_join(wamp: Peers) -> None:
         assert {**joined.details, **args[0]} == {**joined.details, "session": joined.id}
 
 
-@pytest.mark.parametrize("way", ["goodbye", "abort", "violation"])
+@pytest.mark.parametrize("way", ["goodbye", "abort", "violation", "kill"])
 def test_MS_007_on_leave(wamp: Peers, way: str) -> None:
     """wamp.session.on_leave has id, authid and authrole of a session that has left in order or by its fault."""
-    watcher = Watcher(wamp, "wamp.session.on_leave", realm=META)
+    watcher, killer = Watcher(wamp, "wamp.session.on_leave", realm=META), wamp.join(META)
     session = wamp.join(META, identity="alice")
     match way:
         case "goodbye":
@@ -94,7 +94,12 @@ def test_MS_007_on_leave(wamp: Peers, way: str) -> None:
             session.send(m.ABORT, {}, "wamp.close.normal")
         case "violation":
             session.send(m.WELCOME, 1, {})
+        case "kill":
+            ask(killer, "wamp.session.kill", session.id)
+            killed(session)
     assert watcher.about(session.id) == ("on_leave", [session.id, "alice", "frontend"])
+    session.close()
+    watcher.is_silent_about(session.id)
 
 
 def test_MS_008_on_leave_after_loss(wamp: Peers) -> None:
@@ -103,6 +108,7 @@ def test_MS_008_on_leave_after_loss(wamp: Peers) -> None:
     session = wamp.join(META, identity="alice")
     session.transport.reset()
     assert watcher.about(session.id) == ("on_leave", [session.id, "alice", "frontend"])
+    watcher.is_silent_about(session.id)
 
 
 def test_MS_009_kill(wamp: Peers) -> None:
@@ -192,6 +198,33 @@ def test_MS_017_every_realm_has_its_own(wamp: Peers) -> None:
         assert session.id in ids and other.id not in ids
         refused(session, NO_SUCH_SESSION, "wamp.session.get", other.id)
         refused(session, NO_SUCH_SESSION, "wamp.session.kill", other.id)
+
+
+def test_MS_017_registrations_and_subscriptions(wamp: Peers) -> None:
+    """Nor do they show or reach registrations and subscriptions of another."""
+    here, there, uri = wamp.join(META), wamp.join("realm2"), wamp.uri("both")
+    ids = {"registration": here.register(uri), "subscription": here.subscribe(uri)}
+    for kind, members in (("registration", "callee"), ("subscription", "subscriber")):
+        unknown = f"wamp.error.no_such_{kind}"
+        assert ask(here, f"wamp.{kind}.lookup", uri) == ids[kind]
+        assert ask(there, f"wamp.{kind}.lookup", uri) is None
+        assert ask(there, f"wamp.{kind}.match", uri) is None
+        assert ids[kind] not in ask(there, f"wamp.{kind}.list")["exact"]
+        for what in ("get", f"list_{members}s", f"count_{members}s"):
+            refused(there, unknown, f"wamp.{kind}.{what}", ids[kind])
+        refused(there, unknown, f"wamp.{kind}.remove_{members}", ids[kind], here.id)
+    here.barrier()
+    assert ask(here, "wamp.registration.lookup", uri) == ids["registration"]
+
+
+def test_MS_017_events(wamp: Peers) -> None:
+    """Nor are there meta events about those of another."""
+    watcher = Watcher(wamp, *(f"wamp.session.on_{what}" for what in ("join", "leave")), realm="realm2")
+    elsewhere = wamp.join(META)
+    gone = elsewhere.id
+    elsewhere.leave()
+    watcher.is_silent_about(gone)
+    assert watcher.about(wamp.join("realm2").id)[0] == "on_join"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 from harness import messages as m
+from harness.meta import ask
 from harness.peers import Peers, eventually, first_ready
 from harness.session import ANY, Session
 
@@ -140,9 +141,13 @@ def test_SR_012_fair_after_a_callee_left(wamp: Peers) -> None:
     """roundrobin stays fair when a callee has left."""
     pool = Pool(wamp, "roundrobin", size=4)
     pool.served_by(pool.callees[0])
-    pool.callees[1].leave()
-    # Not necessarily the first nine calls: the caller's shard learns a little later who has left.
-    eventually(lambda: Counter(pool.served() for _ in range(9)) == {0: 3, 2: 3, 3: 3})
+    left = pool.callees[1]
+    left.leave()
+    # The caller's shard has learned who has left when it answers so.
+    eventually(lambda: left.id not in ask(pool.caller, "wamp.registration.list_callees", pool.ids[0]))
+    pool.caller.barrier()
+    turns = [pool.served() for _ in range(9)]
+    assert turns[:3] == turns[3:6] == turns[6:] and set(turns) == {0, 2, 3}, turns
 
 
 def test_SR_013_shared_pattern(wamp: Peers) -> None:
@@ -196,6 +201,25 @@ def test_SR_015_force_reregister(wamp: Peers) -> None:
     caller.result(request, ["second"])
 
 
+@pytest.mark.parametrize("options", [{}, {"invoke": "first"}], ids=["single", "first"])
+def test_SR_015_force_reregister_of_many(wamp: Peers, options: dict) -> None:
+    """It replaces all callees of a shared registration, whatever its policy, who may still answer what they are at."""
+    pool, heir = Pool(wamp, "roundrobin", size=2), wamp.join()
+    request = pool.caller.call(pool.procedure)
+    invocation = pool.callees[0].invocation()
+    registration = heir.register(pool.procedure, force_reregister=True, **options)
+    assert registration != pool.ids[0]
+    for callee in pool.callees:
+        assert callee.expect(m.UNREGISTERED, 0, ANY)[2]["registration"] == pool.ids[0]
+        late = callee.request(m.UNREGISTER, pool.ids[0])
+        callee.expect_error(m.UNREGISTER, late, "wamp.error.no_such_registration")
+    pool.callees[0].reply(invocation, ["from before"])
+    pool.caller.result(request, ["from before"])
+    for _ in range(4):
+        pool.served_by(heir)
+    wamp.fence(pool.caller, *pool.callees)
+
+
 def test_CI_001_caller_disclosed(wamp: Peers) -> None:
     """With disclose_me an invocation names the caller's session."""
     caller, callee = wamp.join_many(2)
@@ -205,13 +229,12 @@ def test_CI_001_caller_disclosed(wamp: Peers) -> None:
 
 
 def test_CI_002_principal_disclosed(wamp: Peers) -> None:
-    """Where an invocation names the caller's authid and authrole, they are right."""
+    """An invocation that names the caller's session names its authid and authrole."""
     caller, callee = wamp.join(identity="alice"), wamp.join()
     callee.register(wamp.uri("procedure"))
     caller.call(wamp.uri("procedure"), disclose_me=True)
-    details = callee.invocation()[3]
-    assert details.get("caller_authid", "alice") == "alice"
-    assert details.get("caller_authrole", "frontend") == "frontend"
+    names = {"caller": caller.id, "caller_authid": "alice", "caller_authrole": "frontend"}
+    assert callee.invocation()[3] == names
 
 
 def test_CI_003_disclosed_for_the_callee(wamp: Peers) -> None:

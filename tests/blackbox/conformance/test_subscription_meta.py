@@ -123,9 +123,15 @@ def test_MB_006_unknown_subscription(wamp: Peers, procedure: str) -> None:
 def test_MB_007_meta_topics(wamp: Peers) -> None:
     """Subscriptions to wamp.* topics fire no meta events and are not shown."""
     watcher, session = Watcher(wamp, *TOPICS), wamp.join()
-    hidden = session.subscribe("wamp.session.on_stats")
+    session.unsubscribe(session.subscribe("wamp.session.on_stats"))
+    for pattern, match in (("wamp.", "prefix"), ("wamp", "prefix"), ("wamp..", "wildcard")):
+        subscription = session.subscribe(pattern, match=match)
+        # There may be meta events by now, which these are for.
+        request = session.request(m.UNSUBSCRIBE, subscription)
+        while (message := session.recv())[0] == m.EVENT:
+            pass
+        assert message == [m.UNSUBSCRIBED, request]
     prefix = wamp.join().subscribe("wamp.", match="prefix")
-    session.unsubscribe(hidden)
     shown = session.subscribe(wamp.uri("topic"))
     assert watcher.about(session.id)[1][1]["id"] == shown
     assert ask(wamp.join(), "wamp.subscription.lookup", "wamp.", {"match": "prefix"}) is None

@@ -43,9 +43,13 @@ def test_UR_004_publish_acknowledged(wamp: Peers, uri: str) -> None:
 @pytest.mark.parametrize("uri", EMPTY_COMPONENT)
 def test_UR_005_publish_unacknowledged(wamp: Peers, uri: str) -> None:
     """PUBLISH without acknowledgement to an invalid URI is not answered, and the session goes on."""
-    session = wamp.join()
-    session.publish(uri)
+    session, watcher = wamp.join("nometa"), wamp.join("nometa")
+    for pattern, match in (("", "prefix"), ("", "wildcard"), (".", "wildcard"), ("..", "wildcard")):
+        watcher.subscribe(pattern, match=match)
+    session.publish(uri, ["nowhere"])
     session.barrier()
+    session.publish(wamp.uri("fence"))
+    assert watcher.event()[3]["topic"] == wamp.uri("fence")
 
 
 def each_kind_refuses(session: Session, uri: str) -> None:

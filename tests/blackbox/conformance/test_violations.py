@@ -27,6 +27,12 @@ REQUESTS = {
 each_request = pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 
 
+def refused_in_turn(wamp: Peers, *messages: list) -> None:
+    """Each of the messages is a violation in a session of its own."""
+    for message in messages:
+        violates(wamp, *message)
+
+
 def test_PV_001_empty_array(wamp: Peers) -> None:
     """An empty array is a violation."""
     violates(wamp)
@@ -51,7 +57,7 @@ def test_PV_004_unknown_type(wamp: Peers) -> None:
 
 def test_PV_005_extension_type(wamp: Peers) -> None:
     """A message type kept for extensions is a violation."""
-    violates(wamp, 300, 1, {})
+    refused_in_turn(wamp, *([kind, 1, {}] for kind in (256, 300, 1023)))
 
 
 INVALID = {
@@ -78,6 +84,17 @@ def test_PV_007_options_are_a_list(wamp: Peers, kind: int) -> None:
     violates(wamp, kind, 1, [], "com.something")
 
 
+def test_PV_007_details_are_a_list(wamp: Peers) -> None:
+    """So are those of CANCEL and YIELD, and the details of GOODBYE and ERROR."""
+    refused_in_turn(
+        wamp,
+        [m.CANCEL, 1, []],
+        [m.YIELD, 1, []],
+        [m.GOODBYE, [], "com.reason"],
+        [m.ERROR, m.INVOCATION, 1, [], "com.error"],
+    )
+
+
 def test_PV_008_option_key_is_no_string(wamp: Peers) -> None:
     """An option whose key is not a string is a violation."""
     if wamp.serializer not in (MSGPACK, CBOR):
@@ -97,14 +114,17 @@ def test_PV_010_request_id_too_large(wamp: Peers, request_) -> None:
     violates(wamp, *request_((1 << 53) + 1))
 
 
-def test_PV_011_request_id_negative(wamp: Peers) -> None:
+@each_request
+def test_PV_011_request_id_negative(wamp: Peers, request_) -> None:
     """A negative request id is a violation."""
-    violates(wamp, m.SUBSCRIBE, -1, {}, "com.topic")
+    violates(wamp, *request_(-1))
 
 
-def test_PV_012_request_id_is_a_string(wamp: Peers) -> None:
-    """A request id that is a string is a violation."""
-    violates(wamp, m.SUBSCRIBE, "1", {}, "com.topic")
+@each_request
+def test_PV_012_request_id_is_a_string(wamp: Peers, request_) -> None:
+    """A request id that is a string, a boolean or null is a violation."""
+    for number in ("1", True, None):
+        violates(wamp, *request_(number))
 
 
 @each_request
@@ -203,6 +223,21 @@ def test_PV_021_yield_for_another_session(wamp: Peers) -> None:
     stranger.expect_violation()
     callee.reply(invocation, ["right"])
     caller.result(request, ["right"])
+    caller.barrier()
+
+
+def test_PV_021_own_invocation_of_the_same_id(wamp: Peers) -> None:
+    """YIELD is for the session's own invocation, whoever else has one of the same id."""
+    caller, *callees = wamp.join_many(3)
+    for number, callee in enumerate(callees):
+        callee.register(wamp.uri(f"procedure{number}"))
+    requests = [caller.call(wamp.uri(f"procedure{number}")) for number in range(2)]
+    invocations = [callee.invocation() for callee in callees]
+    assert [invocation[1] for invocation in invocations] == [1, 1]
+    for number in (1, 0):
+        callees[number].reply(invocations[number], [number])
+        caller.result(requests[number], [number])
+    caller.barrier()
 
 
 def test_PV_022_late_yield(wamp: Peers) -> None:
@@ -237,23 +272,54 @@ def test_PV_023_late_error(wamp: Peers) -> None:
     wamp.fence(callee, caller)
 
 
-@pytest.mark.parametrize("arguments", ["text", {}, 1], ids=["string", "dict", "int"])
-@pytest.mark.parametrize("kind", [m.PUBLISH, m.CALL])
+def wrong_payload(wamp: Peers, kind: int, *payload: object) -> None:
+    """A message with this payload is a violation, and a call that it was to answer fails."""
+    if kind in (m.PUBLISH, m.CALL):
+        violates(wamp, kind, 1, {}, "com.something", *payload)
+        return
+    caller, callee, request, invocation = open_call(wamp)
+    head = [m.YIELD, invocation[1], {}] if kind == m.YIELD else [m.ERROR, m.INVOCATION, invocation[1], {}, "com.error"]
+    callee.send(*head, *payload)
+    callee.expect_violation()
+    caller.expect_error(m.CALL, request, "wamp.error.canceled")
+    caller.barrier()
+
+
+with_payload = pytest.mark.parametrize("kind", [m.PUBLISH, m.CALL, m.YIELD, m.ERROR])
+
+
+@pytest.mark.parametrize("arguments", ["text", {}, 1, True], ids=["string", "dict", "int", "bool"])
+@with_payload
 def test_PV_024_arguments_are_no_list(wamp: Peers, kind: int, arguments: object) -> None:
     """Arguments that are not a list are a violation."""
-    violates(wamp, kind, 1, {}, "com.something", arguments)
+    wrong_payload(wamp, kind, arguments)
 
 
-@pytest.mark.parametrize("kind", [m.PUBLISH, m.CALL])
-def test_PV_025_keyword_arguments_are_no_dict(wamp: Peers, kind: int) -> None:
+@pytest.mark.parametrize("arguments", ["text", [], 1], ids=["string", "list", "int"])
+@with_payload
+def test_PV_025_keyword_arguments_are_no_dict(wamp: Peers, kind: int, arguments: object) -> None:
     """ArgumentsKw that are not a dict are a violation."""
-    violates(wamp, kind, 1, {}, "com.something", [], [])
+    wrong_payload(wamp, kind, [], arguments)
 
 
 @pytest.mark.parametrize("option", ["acknowledge", "exclude_me", "disclose_me"])
 def test_PV_026_boolean_option_is_a_number(wamp: Peers, option: str) -> None:
     """A number in place of a boolean is a violation."""
-    violates(wamp, m.PUBLISH, 1, {option: 1}, "com.topic")
+    refused_in_turn(wamp, *([m.PUBLISH, 1, {option: value}, "com.topic"] for value in (0, 1, "true")))
+
+
+BOOLEANS = {
+    m.PUBLISH: ("retain",),
+    m.SUBSCRIBE: ("get_retained",),
+    m.CALL: ("receive_progress", "progress", "disclose_me"),
+    m.REGISTER: ("disclose_caller", "force_reregister", "forward_timeout"),
+}
+
+
+@pytest.mark.parametrize("kind", BOOLEANS)
+def test_PV_026_boolean_options_of_other_requests(wamp: Peers, kind: int) -> None:
+    """This holds for every boolean option of every request."""
+    refused_in_turn(wamp, *([kind, 1, {option: value}, "com.uri"] for option in BOOLEANS[kind] for value in (0, 1, "true")))
 
 
 @pytest.mark.parametrize("value", ["x", ["x"], [True], 5], ids=["string", "strings", "booleans", "int"])
@@ -267,8 +333,8 @@ def test_PV_027_list_of_session_ids(wamp: Peers, option: str, value: object) -> 
     "option", ["eligible_authid", "eligible_authrole", "exclude_authid", "exclude_authrole"]
 )
 def test_PV_028_list_of_names(wamp: Peers, option: str) -> None:
-    """Lists of authids or authroles that hold numbers are a violation."""
-    violates(wamp, m.PUBLISH, 1, {option: [1]}, "com.topic")
+    """Lists of authids or authroles that hold numbers, or are none, are a violation."""
+    refused_in_turn(wamp, *([m.PUBLISH, 1, {option: value}, "com.topic"] for value in ([1], ["x", None], "x", {})))
 
 
 @pytest.mark.parametrize("kind", [m.SUBSCRIBE, m.REGISTER])
@@ -280,13 +346,14 @@ def test_PV_029_match_policy(wamp: Peers, kind: int, policy: object) -> None:
 
 def test_PV_030_invocation_policy(wamp: Peers) -> None:
     """An unknown invocation policy is a violation."""
-    violates(wamp, m.REGISTER, 1, {"invoke": "foo"}, "com.procedure")
+    refused_in_turn(wamp, *([m.REGISTER, 1, {"invoke": value}, "com.procedure"] for value in ("foo", "", 1)))
 
 
-def test_PV_031_cancel_mode(wamp: Peers) -> None:
+@pytest.mark.parametrize("mode", ["foo", "", 1], ids=repr)
+def test_PV_031_cancel_mode(wamp: Peers, mode: object) -> None:
     """An unknown mode of CANCEL is a violation."""
     caller, _, request, _ = open_call(wamp)
-    caller.send(m.CANCEL, request, {"mode": "foo"})
+    caller.send(m.CANCEL, request, {"mode": mode})
     caller.expect_violation()
 
 
@@ -319,9 +386,19 @@ def test_PV_033_private_options(wamp: Peers) -> None:
         [m.PUBLISH, 1, {}, "com.topic", [], {}, 1],
         [m.PUBLISH, 1, {}],
         [m.REGISTER, 1, {}],
+        [m.REGISTER, 1, {}, "com.procedure", []],
         [m.CALL, 1],
+        [m.CALL, 1, {}],
+        [m.CALL, 1, {}, "com.procedure", [], {}, 1],
+        [m.UNSUBSCRIBE, 1],
         [m.UNREGISTER, 1],
+        [m.CANCEL, 1],
+        [m.YIELD, 1],
+        [m.YIELD, 1, {}, [], {}, 1],
+        [m.ERROR, m.INVOCATION, 1, {}],
+        [m.ERROR, m.INVOCATION, 1, {}, "com.error", [], {}, 1],
         [m.GOODBYE, {}],
+        [m.PUBLISH],
     ],
     ids=str,
 )
@@ -364,25 +441,29 @@ def test_PV_038_largest_id(wamp: Peers) -> None:
     session.expect_error(m.UNSUBSCRIBE, request, "wamp.error.no_such_subscription")
 
 
-@pytest.mark.parametrize("timeout", [-1, "x", 1.5], ids=str)
+@pytest.mark.parametrize("timeout", [-1, "x", 1.5, True], ids=str)
 def test_PV_039_timeout(wamp: Peers, timeout: object) -> None:
     """A timeout that is not a number from 0 up is a violation."""
     violates(wamp, m.CALL, 1, {"timeout": timeout}, "com.procedure")
 
 
+LEVELS = 100_000
+# Whole messages: nothing but the depth is wrong with them.
 NESTED = {
-    "json": b'[16,1,{},"com.topic",' + b"[" * 100_000,
-    "msgpack": b"\x95\x10\x01\x80\xa9com.topic" + b"\x91" * 100_000,
-    "cbor": b"\x85\x10\x01\xa0\x69com.topic" + b"\x81" * 100_000,
-    "bjdata": b"[U\x10U\x01{}SU\x09com.topic" + b"[" * 100_000,
-    "ubjson12": b"[U\x10U\x01{}SU\x09com.topic" + b"[#U\x01" * 100_000,
+    "json": lambda levels: b'[16,1,{"acknowledge":true},"com.topic",' + b"[" * levels + b"]" * levels + b"]",
+    "msgpack": lambda levels: b"\x95\x10\x01\x81\xabacknowledge\xc3\xa9com.topic" + b"\x91" * (levels - 1) + b"\x90",
+    "cbor": lambda levels: b"\x85\x10\x01\xa1\x6backnowledge\xf5\x69com.topic" + b"\x81" * (levels - 1) + b"\x80",
+    "bjdata": lambda levels: b"[U\x10U\x01{U\x0backnowledgeT}SU\x09com.topic" + b"[" * levels + b"]" * levels + b"]",
+    "ubjson12": lambda levels: b"[U\x10U\x01{U\x0backnowledgeT}SU\x09com.topic" + b"[#U\x01" * (levels - 1) + b"[]" + b"]",
 }
 
 
 def test_PV_040_deep_nesting(wamp: Peers) -> None:
     """A message nested 100,000 levels deep is a violation, and the router survives it."""
-    session = wamp.join()
-    session.send_bytes(NESTED[wamp.serializer.name])
+    nested, session = NESTED[wamp.serializer.name], wamp.join()
+    session.send_bytes(nested(16))
+    session.expect(m.PUBLISHED, 1, ...)
+    session.send_bytes(nested(LEVELS))
     session.expect_violation()
     wamp.join().barrier()
 

@@ -11,6 +11,7 @@ from harness.config import SMALL_LIMIT
 from harness.peers import Peers
 from harness.serializers import ALL, BJDATA, FLATBUFFERS, JSON, UBJSON12, Serializer
 from harness.session import Session
+from harness.values import same
 from harness.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Closed, Connection, HandshakeRefused
 
 
@@ -233,7 +234,7 @@ def test_TW_014_dialects_of_ubjson(wamp_of, transport: str, dialect: Serializer)
     subscriber.subscribe(wamp.uri("topic"))
     for serializer in (BJDATA, UBJSON12):
         wamp.join(serializer=serializer).publish(wamp.uri("topic"), numbers)
-        assert subscriber.event()[4] == numbers
+        assert same(subscriber.event()[4], numbers)
 
 
 def test_subprotocol_of_flatbuffers(wamp_of) -> None:

@@ -15,6 +15,7 @@ IDENTITIES: dict[str, tuple[str, str | None]] = {
     "trusting": ("trusting", "trusting"),
     "testator": ("testator", "testator"),
     "historian": ("historian", "historian"),
+    "special": ("special", None),
 }
 
 # What is behind a path where the older dialect of UBJSON is spoken.
@@ -176,7 +177,7 @@ def conformance(ports: list[int]) -> dict:
         realm("nodisclose", allow_disclose=False),
         realm("strict_uris", uri_check="strict"),
         {**realm("queued", call_timeout=2000), "store": {"type": "memory", "call-queue": [QUEUE]}},
-        realm("meta"),
+        {**realm("meta"), "roles": [*roles(), {"name": "special", "permissions": [permission("")]}]},
         realm("nometa", enable_meta_api=False),
     ]
     return node(realms, transports)

@@ -31,6 +31,11 @@ def past_events(session: Session, subscription: int, *args: Any, **kwargs: Any) 
     return result[3] if len(result) > 3 else []
 
 
+def concerns(args: list, subject: int) -> bool:
+    """Whether a meta event of these arguments is about this id."""
+    return subject in args or any(isinstance(arg, dict) and subject in arg.values() for arg in args)
+
+
 class Watcher:
     """A session that subscribes to meta events and keeps them in the order of arrival."""
 
@@ -48,8 +53,15 @@ class Watcher:
         """The next meta event whose arguments name this id: other tests' sessions may still come and go."""
         while True:
             name, args = self.next()
-            if subject in args or any(isinstance(arg, dict) and subject in arg.values() for arg in args):
+            if concerns(args, subject):
                 return name, args
+
+    def is_silent_about(self, subject: int) -> None:
+        """Nothing more about this id has arrived, or is on its way."""
+        request = self.session.call("wamp.session.count")
+        while (message := self.session.recv())[0] == m.EVENT:
+            assert not concerns(message[4], subject), message
+        assert message[:2] == [m.RESULT, request], message
 
     def is_silent(self) -> None:
         """Nothing has arrived."""

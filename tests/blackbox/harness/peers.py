@@ -39,13 +39,10 @@ def first_ready(sessions: list[Session]) -> Session:
 class Peers:
     """What a test asks for connections, sessions and names of its own."""
 
-    def __init__(
-        self, addresses: dict[tuple[str, str], Address], transport: str, serializer: Serializer, shards: int
-    ) -> None:
+    def __init__(self, addresses: dict[tuple[str, str], Address], transport: str, serializer: Serializer) -> None:
         self.addresses = addresses
         self.transport = transport
         self.serializer = serializer
-        self.shards = shards
         self._prefix = f"test{next(_names)}"
         self._open: list[Session] = []
 

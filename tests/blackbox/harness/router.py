@@ -31,6 +31,14 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def allowed_cpus(task: Path) -> set[int]:
+    """The CPUs that a thread may run on."""
+    status = (task / "status").read_text()
+    (mask,) = [line.split()[1] for line in status.splitlines() if line.startswith("Cpus_allowed:")]
+    bits = int(mask.replace(",", ""), 16)
+    return {cpu for cpu in range(bits.bit_length()) if bits >> cpu & 1}
+
+
 class StartFailed(Exception):
     """The router ended, or did not listen in time; the text is what it printed."""
 
@@ -99,6 +107,24 @@ class Router:
                 except OSError:
                     time.sleep(0.01)
 
+    def shards(self) -> list[set[int]]:
+        """The CPUs that each shard may run on, once the router says that it has started."""
+        deadline = time.monotonic() + START_SECONDS
+        while "router started" not in self.log:
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.01)
+        shards: dict[str, set[int]] = {}
+        # Later threads with the name of a shard are helpers that it started.
+        for task in sorted(Path(f"/proc/{self.pid}/task").iterdir(), key=lambda task: int(task.name)):
+            name = (task / "comm").read_text()
+            if name.startswith("shard-"):
+                shards.setdefault(name, allowed_cpus(task))
+        return list(shards.values())
+
+    def has_not_panicked(self) -> None:
+        """No part of the router has failed by a fault of its own."""
+        assert "panicked" not in self.log, self.log[-4000:]
+
     def signal(self, number: int = signal.SIGTERM) -> None:
         """Sends a signal."""
         os.kill(self.pid, number)
@@ -117,6 +143,7 @@ class Router:
             self.kill()
             raise AssertionError(f"still running {STOP_SECONDS} s after SIGTERM:\n{self.log[-4000:]}") from error
         assert status == 0, f"exit status {status}:\n{self.log[-4000:]}"
+        self.has_not_panicked()
 
     def kill(self) -> None:
         """Ends the process at once."""

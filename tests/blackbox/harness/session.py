@@ -116,10 +116,15 @@ class Session:
         return self._request
 
     def barrier(self) -> None:
-        """Nothing has arrived, and nothing does before the answer to a request made now."""
-        request = self.request(m.CALL, {}, "barrier.nobody.registers.this")
-        error = self.recv()
-        assert error[:3] == [m.ERROR, m.CALL, request], f"expected nothing, got {error!r}"
+        """Nothing has arrived, and nothing does before the answer to a question that is asked now.
+
+        All shards answer it, each after what it has posted before: so nothing is on its way either of all that was handled by
+        now. Where the session may not ask the router answers at once.
+        """
+        request = self.request(m.CALL, {}, "wamp.session.count")
+        answer = self.recv()
+        is_answer = answer[:2] == [m.RESULT, request] or answer[:3] == [m.ERROR, m.CALL, request]
+        assert is_answer, f"expected nothing, got {answer!r}"
 
     # -- publish and subscribe --------------------------------------------------------------------
 
@@ -201,3 +206,10 @@ class Session:
         error = self.recv()
         assert error[:3] == [m.ERROR, m.CALL, request], f"expected an ERROR, got {error!r}"
         return error[4] == "wamp.error.no_such_procedure"
+
+
+def call_through(caller: Session, callee: Session, procedure: str) -> None:
+    """A call that succeeds."""
+    request = caller.call(procedure, ["ping"])
+    callee.reply(callee.invocation(), ["pong"])
+    caller.result(request, ["pong"])

@@ -51,7 +51,7 @@ def violation(session: Session) -> None:
 def test_connections_that_ended_are_gone(own_router, transport: str, end: Callable[[Session], None]) -> None:
     """The kernel keeps nothing of connections that ended in order."""
     router = own_router(shards=2)
-    peers = Peers({(transport, "anonymous"): Address(router.ports[0])}, transport, JSON, 1)
+    peers = Peers({(transport, "anonymous"): Address(router.ports[0])}, transport, JSON)
     for _ in range(CLOSES):
         end(peers.join())
     # The shards watch a few things of their own.

@@ -57,7 +57,7 @@ class Node:
     def join(self, transport: str = "websocket", path: str = "/ws", serializer=CBOR) -> Session:
         """A session."""
         addresses = {(transport, "anonymous"): Address(self.router.ports[0], path)}
-        self._peers.append(Peers(addresses, transport, serializer, 1))
+        self._peers.append(Peers(addresses, transport, serializer))
         return self._peers[-1].join()
 
     def stop(self) -> None:

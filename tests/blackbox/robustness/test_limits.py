@@ -61,7 +61,7 @@ def peers(router: Router) -> Iterator[Callable[..., Peers]]:
     opened = []
 
     def make(transport: str = "rawsocket", port: int = 0) -> Peers:
-        opened.append(Peers({(transport, "anonymous"): Address(router.ports[port], PATHS[transport])}, transport, CBOR, 1))
+        opened.append(Peers({(transport, "anonymous"): Address(router.ports[port], PATHS[transport])}, transport, CBOR))
         return opened[-1]
 
     yield make

@@ -20,7 +20,7 @@ OUTBOX_BYTES = 4 << 20  # the default limit of what may wait for one client
 
 def peers_of(router: Router, transport: str = "websocket") -> Peers:
     """Sessions with a router, whose end is that of the process that the test starts."""
-    return Peers({(transport, "anonymous"): Address(router.ports[0])}, transport, JSON, 1)
+    return Peers({(transport, "anonymous"): Address(router.ports[0])}, transport, JSON)
 
 
 def raise_open_files(wanted: int) -> None:

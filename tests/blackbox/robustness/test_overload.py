@@ -51,7 +51,7 @@ def burst(router: Router, publishers: list[Session], events: int, last: Callable
 
 def test_a_burst_of_many_publishers(router: Router) -> None:
     """Subscribers that read get all events, however many came in before the first could be written."""
-    peers = Peers({("rawsocket", "anonymous"): Address(router.ports[0])}, "rawsocket", MSGPACK, 1)
+    peers = Peers({("rawsocket", "anonymous"): Address(router.ports[0])}, "rawsocket", MSGPACK)
     publishers, subscribers = peers.join_many(PUBLISHERS), peers.join_many(SUBSCRIBERS)
     for subscriber in subscribers:
         subscriber.subscribe("com.topic")
@@ -77,7 +77,7 @@ def test_a_burst_of_many_publishers(router: Router) -> None:
 
 def test_a_call_beside_many_publishers(router: Router) -> None:
     """While publishers wait for each other, everybody else has a turn among them."""
-    peers = Peers({("rawsocket", "anonymous"): Address(router.ports[0])}, "rawsocket", MSGPACK, 1)
+    peers = Peers({("rawsocket", "anonymous"): Address(router.ports[0])}, "rawsocket", MSGPACK)
     publishers, caller = peers.join_many(PUBLISHERS), peers.join()
     caller.subscribe("com.topic")
     burst(router, publishers, MANY_EVENTS, lambda: caller.call("com.nothing"))
@@ -89,7 +89,7 @@ def test_a_call_beside_many_publishers(router: Router) -> None:
 
 def test_a_callee_that_does_not_read(router: Router) -> None:
     """No caller closes a callee's connection by calling more than it reads: what is too much is refused."""
-    peers = Peers({("rawsocket", "anonymous"): Address(router.ports[0])}, "rawsocket", MSGPACK, 1)
+    peers = Peers({("rawsocket", "anonymous"): Address(router.ports[0])}, "rawsocket", MSGPACK)
     callee, caller = peers.join(roles={"callee": {}}), peers.join()
     callee.register("com.slow")
     calls, filling = 300, "x" * 100_000  # three times what the kernel holds for a connection
@@ -117,7 +117,7 @@ def test_a_callee_that_does_not_read(router: Router) -> None:
 
 def test_what_follows_a_large_event(router: Router) -> None:
     """However large an event is, others and answers follow it, whenever the subscriber reads."""
-    peers = Peers({("rawsocket", "anonymous"): Address(router.ports[0])}, "rawsocket", MSGPACK, 1)
+    peers = Peers({("rawsocket", "anonymous"): Address(router.ports[0])}, "rawsocket", MSGPACK)
     publisher, subscriber = peers.join(), peers.join()
     subscriber.subscribe("com.topic")
     large = "x" * 12_000_000

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from harness import config
 from harness import messages as m
+from harness.meta import ask
 from harness.peers import Peers
 from harness.router import STOP_SECONDS, Router
 from harness.serializers import ALL, BJDATA, CBOR, FLATBUFFERS
@@ -15,6 +16,7 @@ from harness.session import ANY, Session
 from harness.wire import Address
 
 SHUTDOWN = "wamp.close.system_shutdown"
+GOODBYE_SECONDS = 2  # for which the router waits for an answer to its GOODBYE
 
 
 @pytest.fixture(params=[1, 4], ids=lambda shards: f"shards{shards}")
@@ -34,7 +36,7 @@ def peers(router: Router) -> Iterator[Callable[[str], Peers]]:
     def make(transport: str) -> Peers:
         path = "/lp" if transport == "longpoll" else "/ws"
         addresses = {(transport, "anonymous"): Address(router.ports[0], path)}
-        opened.append(Peers(addresses, transport, CBOR, 1))
+        opened.append(Peers(addresses, transport, CBOR))
         return opened[-1]
 
     yield make
@@ -85,6 +87,19 @@ def test_GB_009_unanswered_goodbye(router: Router, peers: Callable[[str], Peers]
     session.expect_closed()
     ended_well(router)
     assert time.monotonic() - started < STOP_SECONDS
+
+
+def test_GB_009_unanswered_kill(peers: Callable[[str], Peers]) -> None:
+    """The transport of a killed session that does not answer is closed after a while."""
+    makers = [peers(transport) for transport in ("websocket", "rawsocket", "longpoll")]
+    killer, victims, started = makers[0].join(), [maker.join() for maker in makers], time.monotonic()
+    for victim in victims:
+        ask(killer, "wamp.session.kill", victim.id)
+        victim.expect(m.GOODBYE, {}, "wamp.close.killed")
+    for victim in victims:
+        victim.expect_closed()
+    assert GOODBYE_SECONDS - 0.5 < time.monotonic() - started < GOODBYE_SECONDS + 2
+    killer.barrier()
 
 
 def test_GB_010_requests_after_the_routers_goodbye(router: Router, peers: Callable[[str], Peers]) -> None:

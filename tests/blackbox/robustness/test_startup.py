@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from harness import config
-from harness.peers import eventually
 from harness.router import Router, binary, free_ports
 
 LAUNCH = Path(__file__).parent / "launch.py"
@@ -137,26 +136,6 @@ def open_to_all(program: Path) -> bool:
     return all(part.stat().st_mode & 0o001 for part in (program, *program.parents))
 
 
-def allowed_cpus(task: Path) -> set[int]:
-    """The CPUs that a thread may run on."""
-    status = (task / "status").read_text()
-    (mask,) = [line.split()[1] for line in status.splitlines() if line.startswith("Cpus_allowed:")]
-    bits = int(mask.replace(",", ""), 16)
-    return {cpu for cpu in range(bits.bit_length()) if bits >> cpu & 1}
-
-
-def shards_on(router: Router) -> list[set[int]]:
-    """The CPUs that each shard may run on."""
-    eventually(lambda: "router started" in router.log)
-    shards: dict[str, set[int]] = {}
-    # Later threads with the name of a shard are helpers that it started.
-    for task in sorted(Path(f"/proc/{router.pid}/task").iterdir(), key=lambda task: int(task.name)):
-        name = (task / "comm").read_text()
-        if name.startswith("shard-"):
-            shards.setdefault(name, allowed_cpus(task))
-    return list(shards.values())
-
-
 @pytest.mark.parametrize("affinity", [None, [0, 1020]], ids=["all CPUs", "cpu_affinity"])
 def test_cpus_of_shards(tmp_path: Path, affinity: list[int] | None) -> None:
     """Shards keep to CPUs that are theirs: where there is one for each, or where the configuration says so."""
@@ -172,7 +151,7 @@ def test_cpus_of_shards(tmp_path: Path, affinity: list[int] | None) -> None:
 
     for shards in {1, len(cpus)}:
         router = Router(tmp_path, configure, arguments=("--shards", str(shards))).start()
-        found, log = shards_on(router), router.log
+        found, log = router.shards(), router.log
         router.stop()
         if affinity:
             assert found == [{0}] * shards
