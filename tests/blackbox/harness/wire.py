@@ -69,6 +69,13 @@ class Connection:
 
     def read(self, count: int, timeout: float = PATIENCE) -> bytes:
         """Exactly `count` octets, or `Closed`, or `TimeoutError`."""
+        self.gather(count, timeout)
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return taken
+
+    def gather(self, count: int, timeout: float = PATIENCE) -> None:
+        """Receives as fast as it can until there are `count` octets to be read, or `Closed`, or `TimeoutError`."""
         deadline = None
         while len(self._buffer) < count:
             now = time.monotonic()
@@ -81,9 +88,6 @@ class Connection:
             if not data:
                 raise Closed(reason="end of stream")
             self._buffer += data
-        taken = bytes(self._buffer[:count])
-        del self._buffer[:count]
-        return taken
 
     def has_buffered(self) -> bool:
         """Whether octets were received that nobody has read."""
