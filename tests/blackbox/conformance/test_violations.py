@@ -46,13 +46,13 @@ def test_PV_002_object(wamp: Peers) -> None:
 
 
 def test_PV_003_type_is_a_string(wamp: Peers) -> None:
-    """A message type that is a string is a violation."""
-    violates(wamp, "16", 1, {}, "com.topic")
+    """A message type that is a string, a boolean or null is a violation."""
+    refused_in_turn(wamp, *([kind, 1, {}, "com.topic"] for kind in ("16", True, None)))
 
 
 def test_PV_004_unknown_type(wamp: Peers) -> None:
     """An unknown message type is a violation."""
-    violates(wamp, 7, {}, "x")
+    refused_in_turn(wamp, *([kind, {}, "x"] for kind in (0, 7, 255, 1024, -1)))
 
 
 def test_PV_005_extension_type(wamp: Peers) -> None:
@@ -203,8 +203,8 @@ def test_PV_019_what_only_routers_send(wamp: Peers, message: list) -> None:
 
 
 def test_PV_020_yield_without_invocation(wamp: Peers) -> None:
-    """YIELD with an id that was never issued to the session is a violation."""
-    violates(wamp, m.YIELD, 1, {})
+    """YIELD or ERROR with an id that was never issued to the session is a violation."""
+    refused_in_turn(wamp, [m.YIELD, 1, {}], [m.YIELD, 1 << 53, {}], [m.ERROR, m.INVOCATION, 1, {}, "com.error"])
 
 
 def open_call(wamp: Peers) -> tuple[Session, Session, int, list]:
@@ -425,6 +425,8 @@ def test_PV_036_others_are_unaffected(wamp: Peers) -> None:
     offender.expect_violation()
     publisher.publish_ack(wamp.uri("topic"), ["still here"])
     subscriber.event(subscription, ["still here"])
+    subscriber.barrier()
+    publisher.barrier()
 
 
 def test_PV_037_abort_explains(wamp: Peers) -> None:

@@ -62,7 +62,3 @@ class Watcher:
         while (message := self.session.recv())[0] == m.EVENT:
             assert not concerns(message[4], subject), message
         assert message[:2] == [m.RESULT, request], message
-
-    def is_silent(self) -> None:
-        """Nothing has arrived."""
-        self.session.barrier()
