@@ -91,15 +91,15 @@ def check_lines(tested: set[str]) -> None:
 
 
 def in_words(lines: tuple[str, ...]) -> str:
-    """The lines, neighbours as a range."""
-    ranges: list[list[str]] = []
+    """The lines, those that follow each other as a range."""
+    runs: list[list[str]] = []
     for line in lines:
         group, number = line.split("-")
-        if ranges and ranges[-1][-1] == f"{group}-{int(number) - 1:03}":
-            ranges[-1] = [ranges[-1][0], line]
+        if runs and runs[-1][-1] == f"{group}-{int(number) - 1:03}":
+            runs[-1].append(line)
         else:
-            ranges.append([line])
-    return ", ".join(" to ".join(each) for each in ranges)
+            runs.append([line])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
 
 
 def rows(results: list[dict]) -> dict[str, tuple[str, str]]:
