@@ -111,8 +111,8 @@ pub(crate) struct Invocation {
     pub(crate) call: CallKey,
     pub(crate) receive_progress: bool,
     pub(crate) interrupted: bool,
-    /// Further parts of the call's arguments followed.
-    pub(crate) is_continued: bool,
+    /// INVOCATIONs so far, one for each part of the call's arguments.
+    pub(crate) parts: u32,
     /// The call for another callee, where this one may leave it to another and has not begun to answer.
     pub(crate) retry: Option<Box<Invoke>>,
 }
@@ -239,6 +239,13 @@ impl Work {
             open.retry_bytes -= retry.cost();
         }
         Some(invocation)
+    }
+
+    /// The invocation was not sent, and has ended: if it is the last one its id is the next one's.
+    pub(crate) fn take_back(&mut self, request: u64) {
+        if self.last_invocation == request && self.invocation(request).is_none() {
+            self.last_invocation -= 1;
+        }
     }
 
     /// Calls that are held back.

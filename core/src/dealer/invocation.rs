@@ -235,14 +235,14 @@ fn place(session: &Session, invoke: &Invoke) -> Place {
 fn request_for(session: &mut Session, invoke: &Invoke, limit: usize, hasher: &RandomState) -> Option<u64> {
     if !invoke.part.is_first() {
         let (request, invocation) = session.work.invocation_of(invoke.call)?;
-        invocation.is_continued = true;
+        invocation.parts += 1;
         return Some(request);
     }
     let open = Invocation {
         call: invoke.call,
         receive_progress: invoke.receive_progress,
         interrupted: false,
-        is_continued: false,
+        parts: 1,
         retry: None,
     };
     let request = session.work.open(open, hasher);

@@ -17,6 +17,8 @@ pub enum Undelivered {
     Invocation {
         /// INVOCATION.Request.
         request: RequestId,
+        /// How many of this id were not queued in the step: one and all that came behind it.
+        parts: u32,
         /// What the caller is told, unless the call goes to another callee.
         error: &'static str,
     },
@@ -33,19 +35,22 @@ impl Router {
     pub fn undelivered(&mut self, now: Time, conn: ConnKey, message: Undelivered, fx: &mut Effects) {
         self.now = now;
         match message {
-            Undelivered::Invocation { request, error } => {
-                self.invocation_undelivered(conn, request, error, fx)
-            }
+            Undelivered::Invocation {
+                request,
+                parts,
+                error,
+            } => self.invocation_undelivered(conn, (request, parts), error, fx),
             Undelivered::Progress { request } => self.progress_undelivered(conn, request, fx),
         }
         self.deliver_loopback(fx);
     }
 
-    /// As if the callee had answered with an error. One that has other parts of the call is told that it need not wait for more.
+    /// As if the callee had answered with an error. One that has other parts of the call is told that it need not wait for more;
+    /// one that has not sees no gap in the ids, unless further invocations were sent in the same step.
     fn invocation_undelivered(
         &mut self,
         conn: ConnKey,
-        request: RequestId,
+        (request, parts): (RequestId, u32),
         error: &'static str,
         fx: &mut Effects,
     ) {
@@ -55,7 +60,8 @@ impl Router {
         let Some(invocation) = session.work.invocation(request.0) else {
             return;
         };
-        if invocation.is_continued && !invocation.interrupted && session.features.call_canceling {
+        let is_known = invocation.parts > parts;
+        if is_known && !invocation.interrupted && session.features.call_canceling {
             let mode = CancelMode::KillNoWait.name();
             let options = Dict::new().with("mode", mode).with("reason", error);
             fx.send(conn, Message::Interrupt(Interrupt { request, options }));
@@ -68,6 +74,9 @@ impl Router {
             payload: Payload::EMPTY,
         };
         self.callee_error(conn, answer, fx);
+        if !is_known && let Some(session) = self.conns.session_mut(conn) {
+            session.work.take_back(request.0);
+        }
     }
 
     /// A caller that misses a part of its result would not know it.

@@ -1,5 +1,7 @@
 //! Queueing to connections: what is taken, what is dropped, and who is closed for it.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use crosspoint_codec::frame::{Framing, websocket};
 use crosspoint_core::dealer::Undelivered;
@@ -24,11 +26,14 @@ impl Shard {
         let Some(connection) = self.table.get(to).filter(|it| it.phase == Phase::Open) else {
             return;
         };
-        if let Message::Invocation(Invocation { request, .. }) = message
-            && self.backlog.is_too_much(connection, 1)
-        {
-            // That a caller asks for more than a callee takes is no reason to close the callee's connection.
-            return self.refuse_invocation(to, *request, error_uri::UNAVAILABLE);
+        if let Message::Invocation(Invocation { request, .. }) = message {
+            if is_part_of_refused(&mut self.undelivered, to, *request) {
+                return;
+            }
+            if self.backlog.is_too_much(connection, 1) {
+                // That a caller asks for more than a callee takes is no reason to close the callee's connection.
+                return self.refuse_invocation(to, *request, error_uri::UNAVAILABLE);
+            }
         }
         let max_bytes = connection.peer_max_bytes;
         let kind = connection.kind;
@@ -162,8 +167,15 @@ impl Shard {
 
     /// The callee does not hear of a call: its caller is told, or another callee has it.
     fn refuse_invocation(&mut self, to: ConnKey, request: RequestId, error: &'static str) {
-        self.undelivered
-            .push_back((to, Undelivered::Invocation { request, error }));
+        let parts = 1;
+        self.undelivered.push_back((
+            to,
+            Undelivered::Invocation {
+                request,
+                parts,
+                error,
+            },
+        ));
     }
 
     fn too_slow_for_event(&mut self, conn: ConnKey) {
@@ -280,4 +292,21 @@ fn websocket_close(reason: Close) -> Bytes {
         Close::Shutdown => (CloseCode::Away, "router shuts down"),
     };
     websocket::close(code, text)
+}
+
+/// Whether an earlier part of the call was refused in this step: then this one is, too.
+fn is_part_of_refused(
+    undelivered: &mut VecDeque<(ConnKey, Undelivered)>,
+    to: ConnKey,
+    part_of: RequestId,
+) -> bool {
+    for (conn, refused) in undelivered {
+        if let Undelivered::Invocation { request, parts, .. } = refused
+            && (*conn, *request) == (to, part_of)
+        {
+            *parts += 1;
+            return true;
+        }
+    }
+    false
 }

@@ -84,6 +84,8 @@ pub(crate) struct Plan {
     pub(crate) turnover: u32,
     /// Of 100 mailboxes, how many are slow.
     pub(crate) slow_mailboxes: u32,
+    /// Of 1,000 INVOCATIONs and RESULTs with progress, how many their receivers' outboxes have no room for.
+    pub(crate) undelivered: u32,
     /// Of 100 registrations, how many are shared, and how many take over by force.
     pub(crate) shared: u32,
     pub(crate) forced: u32,
@@ -121,6 +123,7 @@ impl Plan {
             pace: pace(rng),
             turnover: [3, 10, 40][rng.usize(..3)],
             slow_mailboxes: [0, 10, 50][rng.usize(..3)],
+            undelivered: [0, 0, 20, 200][rng.usize(..4)],
             shared: [10, 50, 90][rng.usize(..3)],
             forced: [0, 10, 40][rng.usize(..3)],
             shutdown_after: (rng.u32(..6) == 0).then(|| rng.u32(acts / 2..acts)),

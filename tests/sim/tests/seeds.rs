@@ -11,7 +11,7 @@ const SEEDS: u64 = 300;
 const ONCE_FAILED: [u64; 2] = [3_723, 37_115];
 
 /// What a run of some hundred seeds must have met, or it proves less than it seems to.
-const MUST_OCCUR: [&str; 27] = [
+const MUST_OCCUR: [&str; 30] = [
     "calls bounced",
     "calls cancelled",
     "calls held on their own shard",
@@ -24,12 +24,15 @@ const MUST_OCCUR: [&str; 27] = [
     "histories read",
     "histories read when all was quiet",
     "interrupts",
+    "interrupts of those who miss a part",
     "invocations",
+    "invocations without room",
     "kills",
     "meta events",
     "past events of earlier runs",
     "probes",
     "progressive results",
+    "progressive results without room",
     "quiet moments",
     "registrations given up before they were granted",
     "registrations refused",

@@ -54,6 +54,8 @@ pub(super) struct Call {
     pub(super) stop: Option<CancelMode>,
     /// The caller waits.
     pub(super) is_open: bool,
+    /// The step since which it does not.
+    pub(super) ended: Option<u64>,
 }
 
 impl Call {
@@ -140,6 +142,7 @@ impl Oracle {
             is_killed: false,
             stop: None,
             is_open: true,
+            ended: None,
         };
         self.calls.insert(token, began);
         self.open_calls.insert(token);
@@ -249,6 +252,7 @@ impl Oracle {
     fn close_call(&mut self, token: u64) {
         if let Some(call) = self.calls.get_mut(&token) {
             call.is_open = false;
+            call.ended = Some(self.step);
             let session = &mut self.sessions[call.caller];
             session.calls.remove(&call.request);
             if call.parts.may_continue() {
@@ -381,6 +385,7 @@ impl Oracle {
     pub(super) fn caller_left(&mut self, token: u64) {
         if let Some(call) = self.calls.get_mut(&token) {
             call.is_open = false;
+            call.ended = Some(self.step);
             call.stop.get_or_insert(CancelMode::KillNoWait);
         }
         self.open_calls.remove(&token);

@@ -215,6 +215,10 @@ impl Oracle {
     }
 
     pub(super) fn interrupt(&mut self, place: usize, interrupt: &Interrupt) -> Check {
+        if self.is_interrupt_for_refused(place, interrupt) {
+            self.tally.add("interrupts of those who miss a part");
+            return Ok(());
+        }
         let session = &self.sessions[place];
         let id = session.id;
         let token = found!(
@@ -262,7 +266,7 @@ impl Oracle {
         self.answered(session, error.request, answer);
     }
 
-    fn answered(&mut self, session: usize, request: RequestId, answer: Answer) {
+    pub(super) fn answered(&mut self, session: usize, request: RequestId, answer: Answer) {
         let Some(token) = nth(&self.sessions[session].invocations, request) else {
             return;
         };
@@ -319,7 +323,7 @@ impl Oracle {
 }
 
 /// The call of an invocation.
-fn nth(invocations: &[u64], request: RequestId) -> Option<u64> {
+pub(super) fn nth(invocations: &[u64], request: RequestId) -> Option<u64> {
     let place = usize::try_from(request.0).ok()?.checked_sub(1)?;
     invocations.get(place).copied()
 }

@@ -24,13 +24,14 @@ mod recall;
 mod retained;
 mod session;
 mod tally;
+mod undelivered;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytestring::ByteString;
 use crosspoint_core::config::RouterConfig;
-use crosspoint_core::ids::{PublicationId, SessionId, ShardId, SubscriptionId};
+use crosspoint_core::ids::{PublicationId, RequestId, SessionId, ShardId, SubscriptionId};
 use crosspoint_core::message::Message;
 use crosspoint_core::options::CancelMode;
 use crosspoint_core::peer::PeerMessage;
@@ -106,6 +107,8 @@ struct ThisStep {
     /// The call that its caller begins, and the one that it cancels.
     call: Option<u64>,
     cancel: Option<(u64, CancelMode)>,
+    /// The session, and its invocation, which is to be interrupted since a further part of the call did not get there.
+    misses_part: Option<(usize, RequestId)>,
     /// Sessions of which somebody heard that they have left.
     left: Vec<usize>,
 }
@@ -153,6 +156,7 @@ impl Oracle {
         self.check_connection()?;
         self.check_left()?;
         self.check_cancel()?;
+        self.check_misses_part()?;
         self.note_waiter()?;
         self.take_turn();
         self.check_timeouts()?;

@@ -48,6 +48,11 @@ impl Parts {
         1 + self.further.len()
     }
 
+    /// INVOCATIONs that its callee got, or was to get.
+    pub(super) fn invocations(&self) -> usize {
+        1 + self.delivered
+    }
+
     pub(super) fn are_delivered(&self) -> bool {
         self.delivered == self.further.len()
     }

@@ -6,9 +6,10 @@ mod phases;
 mod restart;
 mod steps;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use crosspoint_core::dealer::Undelivered;
 use crosspoint_core::effect::Effects;
 use crosspoint_core::ids::{ConnKey, SessionId, ShardId, SubscriptionId};
 use crosspoint_core::router::Router;
@@ -44,6 +45,10 @@ pub(crate) struct World {
     oracle: Oracle,
     trace: Trace,
     effects: Effects,
+    /// What was not sent in this step, and what the router is told of it.
+    undelivered: VecDeque<(usize, ConnKey, Undelivered)>,
+    /// Outboxes have room for everything.
+    has_room: bool,
 }
 
 /// What is left of a world.
@@ -85,6 +90,8 @@ impl World {
             is_shutting_down: false,
             trace,
             effects: Effects::default(),
+            undelivered: VecDeque::new(),
+            has_room: false,
         }
     }
 

@@ -173,6 +173,13 @@ impl World {
         let Some(realm) = self.any_caller(None).and_then(|client| self.realm_of(client)) else {
             return Ok(());
         };
+        self.has_room = true;
+        let checked = self.probe_in(realm);
+        self.has_room = false;
+        checked
+    }
+
+    fn probe_in(&mut self, realm: usize) -> Check {
         let procedure = self.plan.uris.valid(&mut self.rng);
         let mut probe = self.oracle.probe(realm, procedure);
         for _ in 0..self.rng.usize(1..6) {

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use crosspoint_core::dealer::Undelivered;
 use crosspoint_core::effect::{Effect, HistoryChange};
+use crosspoint_core::error_uri as uri;
 use crosspoint_core::ids::{ConnKey, ShardId};
-use crosspoint_core::message::Message;
+use crosspoint_core::message::{CallResult, Message};
+use crosspoint_core::options::ResultDetails;
 use crosspoint_core::peer::PeerMessage;
 use fastrand::Rng;
 
@@ -162,8 +165,23 @@ impl World {
         self.oracle.begin(self.now);
     }
 
-    /// Carries out what the router of `shard` wants, in order.
+    /// Carries out what the router of `shard` wants, and tells it of what its outboxes had no room for.
     pub(super) fn end(&mut self, shard: ShardId) -> Check {
+        self.carry_out(shard)?;
+        while let Some((client, key, message)) = self.undelivered.pop_front() {
+            self.trace
+                .line(|| format!("{:>24}   no room: client {client}: {message:?}", ""));
+            if let Some(link) = &self.links[client] {
+                self.oracle.undelivered(link.number, message);
+            }
+            self.routers[usize::from(shard.0)].undelivered(self.now, key, message, &mut self.effects);
+            self.carry_out(shard)?;
+        }
+        self.oracle.end()
+    }
+
+    /// Carries out what the router of `shard` wants, in order.
+    fn carry_out(&mut self, shard: ShardId) -> Check {
         let mut list = std::mem::take(&mut self.effects.list);
         let receivers = std::mem::take(&mut self.effects.receivers);
         for effect in list.drain(..) {
@@ -185,7 +203,7 @@ impl World {
         self.effects.list = list;
         self.effects.receivers = receivers;
         self.effects.clear();
-        self.oracle.end()
+        Ok(())
     }
 
     fn send(&mut self, shard: ShardId, to: ConnKey, message: Box<Message>) -> Check {
@@ -205,8 +223,48 @@ impl World {
             Message::Subscribed(subscribed) => self.subscriptions.push(subscribed.subscription),
             _ => {}
         }
-        link.down.push_back(Downward::Message(message));
+        if let Some(client) = owner
+            && self.has_no_room(client, to, &message)
+        {
+            return Ok(());
+        }
+        if let Some(link) = owner.and_then(|client| self.links[client].as_mut()) {
+            link.down.push_back(Downward::Message(message));
+        }
         Ok(())
+    }
+
+    /// Whether a message waits for its receiver in vain; that is drawn for those of which the router is told.
+    fn has_no_room(&mut self, client: usize, to: ConnKey, message: &Message) -> bool {
+        let message = match message {
+            Message::Invocation(invocation) => {
+                let part_of = invocation.request;
+                for (_, conn, earlier) in &mut self.undelivered {
+                    if let Undelivered::Invocation { request, parts, .. } = earlier
+                        && (*conn, *request) == (to, part_of)
+                    {
+                        *parts += 1;
+                        return true;
+                    }
+                }
+                Undelivered::Invocation {
+                    request: part_of,
+                    parts: 1,
+                    error: [uri::UNAVAILABLE, uri::PAYLOAD_SIZE_EXCEEDED][self.rng.usize(..2)],
+                }
+            }
+            Message::Result(CallResult {
+                request,
+                details: ResultDetails { progress: true, .. },
+                ..
+            }) => Undelivered::Progress { request: *request },
+            _ => return false,
+        };
+        if self.has_room || self.rng.u32(..1000) >= self.plan.undelivered {
+            return false;
+        }
+        self.undelivered.push_back((client, to, message));
+        true
     }
 
     fn post(&mut self, from: ShardId, to: ShardId, message: PeerMessage) {
