@@ -12,7 +12,7 @@ use std::time::Duration;
 use crosspoint_shard::rt::reactor_turn;
 use rustix::net::Shutdown;
 
-use crate::connection::serve;
+use crate::connection::{serve, serve_returned};
 use crate::fd;
 use crate::inbox::{Accepted, Handed, Inbox};
 use crate::local::{Local, sleep, spawn};
@@ -73,14 +73,15 @@ pub(crate) async fn accept_tcp(local: Rc<Local>, seat: TcpSeat) {
 }
 
 /// Serves the connections that other threads accepted or opened, until the server ends.
-pub(crate) async fn accept_handed(local: Rc<Local>, inbox: Inbox) {
-    while let Some(handed) = inbox.receive(&local.stopping).await {
+pub(crate) async fn accept_handed(local: Rc<Local>) {
+    while let Some(handed) = local.inbox.receive(&local.stopping).await {
         match handed {
             Handed::Accepted(Accepted {
                 listener,
                 socket,
                 permit,
             }) => spawn(serve(Rc::clone(&local), listener, fd::stream(socket), permit)),
+            Handed::Returned(returned) => spawn(serve_returned(Rc::clone(&local), returned)),
             Handed::Inside(inside) => SocketWire::attach_inside(&local, inside).await,
         }
     }

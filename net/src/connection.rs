@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use glommio::net::TcpStream;
 
+use crate::fd;
+use crate::inbox::Returned;
 use crate::link::{self, Link};
 use crate::local::Local;
 use crate::opening::{Opened, Opener, Opening};
 use crate::permit::Permit;
 use crate::scratch::Received;
-use crate::spec::Handoff;
+use crate::spec::{Handoff, WayBack};
 use crate::wire::{CLOSING_TIMEOUT, SocketWire};
 
 /// How long a connection for which there is no place may take to say in which language to refuse it.
@@ -23,12 +25,43 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves an accepted socket until it ends. `permit` is its place among the listener's connections, if there
 /// was one left.
-pub(crate) async fn serve(local: Rc<Local>, listener: usize, stream: TcpStream, permit: Option<Permit>) {
-    link::prepare(&stream);
+pub(crate) fn serve(
+    local: Rc<Local>,
+    listener: usize,
+    stream: TcpStream,
+    permit: Option<Permit>,
+) -> impl Future<Output = ()> {
     local.counters.accepted.fetch_add(1, Relaxed);
+    go_on(local, listener, stream, permit, None)
+}
+
+/// Serves a connection that was handed off and has come back.
+pub(crate) fn serve_returned(local: Rc<Local>, returned: Returned) -> impl Future<Output = ()> {
+    let Returned {
+        listener,
+        socket,
+        received,
+        permit,
+    } = returned;
+    local.counters.returned.fetch_add(1, Relaxed);
+    let received = Some(Box::new(received));
+    go_on(local, listener, fd::stream(socket), Some(permit), received)
+}
+
+/// Set for a connection that has come back: what was read from it. Few do, so the others get by without room for it.
+type Returning = Option<Box<Bytes>>;
+
+async fn go_on(
+    local: Rc<Local>,
+    listener: usize,
+    stream: TcpStream,
+    permit: Option<Permit>,
+    returning: Returning,
+) {
+    link::prepare(&stream);
     let link = Rc::new(Link::new(stream));
     link.set_write_timeout(local.spec.shard.stall_timeout);
-    match open(&local, &link, listener, permit).await {
+    match open(&local, &link, listener, permit, returning).await {
         Ok(Some(Ready {
             opened,
             received,
@@ -61,6 +94,7 @@ async fn open(
     link: &Rc<Link>,
     index: usize,
     permit: Option<Permit>,
+    returning: Returning,
 ) -> io::Result<Option<Ready>> {
     let listener = &local.spec.listeners[index];
     let _in_handshake = local.opening(link);
@@ -70,15 +104,20 @@ async fn open(
         timeout = timeout.min(REFUSAL_TIMEOUT);
     }
     let deadline = Instant::now() + timeout;
-    let mut opener = Opener::new(listener, permit.is_some(), local.spec.handoff.is_some());
-    let mut received = Received::default();
+    // One that has been there would come back for ever.
+    let hands_off = local.spec.handoff.is_some() && returning.is_none();
+    let mut opener = Opener::new(listener, permit.is_some(), hands_off);
+    let mut received = returning.map(|bytes| Received::of(*bytes)).unwrap_or_default();
+    let mut is_read = !received.bytes.is_empty();
     loop {
-        link.set_read_timeout(Some(deadline.saturating_duration_since(Instant::now())));
-        let read = link.read(&local.scratch).await?;
-        if read.is_empty() {
-            return Ok(None);
+        if !std::mem::take(&mut is_read) {
+            link.set_read_timeout(Some(deadline.saturating_duration_since(Instant::now())));
+            let read = link.read(&local.scratch).await?;
+            if read.is_empty() {
+                return Ok(None);
+            }
+            received.append(read);
         }
-        received.append(read);
         match opener.look(&mut received.bytes) {
             Opening::Incomplete => received.keep(0),
             Opening::Open(opened) => {
@@ -137,11 +176,16 @@ fn hand_off(
     if let (Some(handoff), Some(permit)) = (&local.spec.handoff, permit) {
         let socket = link.give_up()?;
         local.counters.handed_off.fetch_add(1, Relaxed);
+        let way_back = WayBack {
+            shard: local.inbox.clone(),
+            listener,
+            permit,
+        };
         handoff(Handoff {
             socket,
             received,
             listener,
-            permit,
+            way_back,
         });
     }
     Ok(())

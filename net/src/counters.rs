@@ -15,6 +15,8 @@ pub struct ConnectionCounters {
     pub timed_out: AtomicU64,
     /// Those that were handed off.
     pub handed_off: AtomicU64,
+    /// Those that came back to ask for WebSocket.
+    pub returned: AtomicU64,
     /// Connections that began inside the process; see [`Connector`](crate::Connector). They count nowhere else here.
     pub inside: AtomicU64,
 }

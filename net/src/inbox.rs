@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
+use bytes::Bytes;
 use crosspoint_shard::Event;
 
 use crate::connector::Inside;
@@ -16,6 +17,8 @@ use crate::permit::Permit;
 pub(crate) enum Handed {
     /// One that another thread accepted.
     Accepted(Accepted),
+    /// One that was handed off, and asks for WebSocket now.
+    Returned(Returned),
     /// One that another thread opened.
     Inside(Inside),
 }
@@ -28,6 +31,17 @@ pub(crate) struct Accepted {
     pub(crate) socket: OwnedFd,
     /// Its place, if there was one left.
     pub(crate) permit: Option<Permit>,
+}
+
+/// A connection that comes back from where it was handed off.
+#[derive(Debug)]
+pub(crate) struct Returned {
+    /// Index of its listener.
+    pub(crate) listener: usize,
+    pub(crate) socket: OwnedFd,
+    /// What was read from it and not answered: at least the head of a request.
+    pub(crate) received: Bytes,
+    pub(crate) permit: Permit,
 }
 
 /// What one shard is handed, shared by its senders and the one task that receives.
@@ -110,7 +124,7 @@ mod tests {
         let mut received = |end: &Event| match pin!(inbox.receive(end)).poll(&mut cx) {
             Poll::Ready(received) => received.map(|handed| match handed {
                 Handed::Accepted(accepted) => accepted.listener,
-                Handed::Inside(_) => unreachable!("nobody sent one"),
+                Handed::Returned(_) | Handed::Inside(_) => unreachable!("nobody sent one"),
             }),
             Poll::Pending => Some(usize::MAX),
         };

@@ -41,9 +41,9 @@ mod wire;
 pub use connector::Connector;
 pub use counters::ConnectionCounters;
 pub use listen::{Address, BindError, Endpoint};
-pub use permit::Permit;
 pub use probe::{Unavailable, probe};
 pub use server::{Running, StartError, start};
 pub use spec::{
-    AutoPing, Handoff, HandoffFn, HttpSpec, ListenerSpec, RawSocketSpec, Route, ServerSpec, WebSocketSpec,
+    AutoPing, Handoff, HandoffFn, HttpSpec, ListenerSpec, RawSocketSpec, Route, ServerSpec, WayBack,
+    WebSocketSpec,
 };

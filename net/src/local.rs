@@ -11,6 +11,7 @@ use crosspoint_shard::rt::{Opening, Watcher};
 use crosspoint_shard::{Event, ShardRc};
 
 use crate::counters::ConnectionCounters;
+use crate::inbox::Inbox;
 use crate::link::Link;
 use crate::scratch::Scratch;
 use crate::spec::ServerSpec;
@@ -23,6 +24,8 @@ pub(crate) struct Local {
     pub(crate) spec: Arc<ServerSpec>,
     pub(crate) counters: Arc<ConnectionCounters>,
     pub(crate) scratch: RefCell<Scratch>,
+    /// What other threads hand to this shard.
+    pub(crate) inbox: Inbox,
     /// Set when the server ends.
     pub(crate) stopping: Rc<Event>,
     /// Connections in their handshake, of which the shard does not know.
@@ -43,6 +46,7 @@ impl Local {
         watcher: Watcher,
         spec: Arc<ServerSpec>,
         counters: Arc<ConnectionCounters>,
+        inbox: Inbox,
     ) -> Rc<Self> {
         let stopping = shard.borrow().stopping();
         Rc::new(Self {
@@ -51,6 +55,7 @@ impl Local {
             spec,
             counters,
             scratch: RefCell::default(),
+            inbox,
             stopping,
             opening: RefCell::default(),
             last_opening: Cell::default(),

@@ -112,10 +112,10 @@ impl<'s> Opener<'s> {
         let head = match RequestHead::parse(buf, &mut storage) {
             Ok(Some(head)) => head,
             Ok(None) => return Opening::Incomplete,
-            Err(error) => return refuse_http(error.status(), &error.to_string()),
+            Err(error) => return refuse_http(spec, error.status(), &error.to_string()),
         };
         if !self.admitted {
-            return refuse_http(503, "The router has as many connections as it takes");
+            return refuse_http(spec, 503, "The router has as many connections as it takes");
         }
         let websocket = spec.route(head.path()).and_then(|route| route.websocket.as_ref());
         match websocket {
@@ -127,7 +127,7 @@ impl<'s> Opener<'s> {
                 opening
             }
             _ if self.hands_off => Opening::HandOff,
-            _ => refuse_http(404, "There is nothing at this address"),
+            _ => refuse_http(spec, 404, "There is nothing at this address"),
         }
     }
 }
@@ -180,10 +180,10 @@ fn upgrade_testee(websocket: &Arc<WebSocketSpec>, head: &RequestHead<'_, '_>) ->
     }
 }
 
-fn refuse_http(status: u16, text: &str) -> Opening {
+fn refuse_http(spec: &HttpSpec, status: u16, text: &str) -> Opening {
     Opening::Refuse(http::text_response(
         status,
-        http::SERVER,
+        &spec.server,
         &[],
         &format!("{text}.\n"),
     ))

@@ -31,6 +31,7 @@ fn listener() -> ListenerSpec {
             max_message: MaxLength::at_least(4096),
         }),
         http: Some(HttpSpec {
+            server: "Nobody".to_owned(),
             routes: vec![
                 Route {
                     path: "/ws".to_owned(),
@@ -151,6 +152,10 @@ fn refusals_say_why() {
         status(&listener, true, true, "nonsense\r\n\r\n").as_deref(),
         Some("400")
     );
+    for (admitted, request) in [(true, "nonsense\r\n\r\n"), (false, get)] {
+        let answer = refusal(look(&listener, admitted, true, request.as_bytes()).0);
+        assert!(answer.contains("\r\nServer: Nobody\r\n"), "{answer}");
+    }
     let long = format!("GET / HTTP/1.1\r\nX: {}", "y".repeat(MAX_HEAD));
     assert_eq!(status(&listener, true, true, &long).as_deref(), Some("431"));
     let unknown = upgrade_request("/ws").replace("wamp.2.cbor", "wamp.9.cbor");

@@ -12,7 +12,7 @@ pub(crate) struct Permits {
 
 /// One connection's place, free again when dropped.
 #[derive(Debug)]
-pub struct Permit(Arc<AtomicUsize>);
+pub(crate) struct Permit(Arc<AtomicUsize>);
 
 impl Permits {
     pub(crate) fn new(max: usize) -> Self {

@@ -41,6 +41,14 @@ pub(crate) struct Received {
 }
 
 impl Received {
+    /// What somebody else has read.
+    pub(crate) fn of(bytes: Bytes) -> Self {
+        Self {
+            bytes: bytes.into(),
+            own: true,
+        }
+    }
+
     /// Appends what was read.
     pub(crate) fn append(&mut self, read: BytesMut) {
         if self.bytes.is_empty() {

@@ -90,8 +90,8 @@ pub fn start(spec: ServerSpec) -> Result<Running, StartError> {
         let (spec, counters) = (Arc::clone(&spec), Arc::clone(&counters));
         let (seats, inbox) = (std::mem::take(&mut tcp[number]), inboxes[number].clone());
         move |shard, watcher| async move {
-            let local = Local::new(shard, watcher, spec, counters);
-            serve(Rc::clone(&local), seats, inbox);
+            let local = Local::new(shard, watcher, spec, counters, inbox);
+            serve(Rc::clone(&local), seats);
             local
         }
     })
@@ -119,12 +119,12 @@ pub fn start(spec: ServerSpec) -> Result<Running, StartError> {
 }
 
 /// Sets one shard's listeners going.
-fn serve(local: Rc<Local>, seats: Vec<TcpSeat>, inbox: Inbox) {
+fn serve(local: Rc<Local>, seats: Vec<TcpSeat>) {
     for seat in seats {
         spawn(accept_tcp(Rc::clone(&local), seat));
     }
     spawn(Rc::clone(&local).cut_off_at_end());
-    spawn(accept_handed(local, inbox));
+    spawn(accept_handed(local));
 }
 
 impl Running {

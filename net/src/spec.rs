@@ -1,5 +1,6 @@
 //! What a server is told at its start: checked values only.
 
+use std::io;
 use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crosspoint_core::config::{Access, RouterConfig};
 use crosspoint_core::payload::Format;
 use crosspoint_shard::{ShardConfig, Storage};
 
+use crate::inbox::{Handed, Inbox, Returned};
 use crate::listen::Endpoint;
 use crate::permit::Permit;
 
@@ -68,6 +70,8 @@ pub struct RawSocketSpec {
 pub struct HttpSpec {
     /// What answers where; the longest path that fits decides. What fits none is handed off.
     pub routes: Vec<Route>,
+    /// What refusals that no route is responsible for call the server (the header field `Server`).
+    pub server: String,
 }
 
 /// What answers on a path and below.
@@ -122,7 +126,42 @@ pub struct Handoff {
     /// Index of the listener in [`ServerSpec::listeners`].
     pub listener: usize,
     /// To be kept as long as the connection, which counts as long as this exists.
-    pub permit: Permit,
+    pub way_back: WayBack,
+}
+
+/// A handed off connection's place among those of its listener, and its way back to the shard that had it.
+#[derive(Debug)]
+pub struct WayBack {
+    pub(crate) shard: Inbox,
+    pub(crate) listener: usize,
+    pub(crate) permit: Permit,
+}
+
+impl WayBack {
+    /// Gives the connection back, since a request on it asks for WebSocket after others that did not: that is served, or
+    /// refused, like any first request. `received` is what was read from it from that request's head on. Whatever
+    /// else it asks for is refused, so that no connection goes to and fro. Where the shard is stopping the connection
+    /// is closed.
+    ///
+    /// # Errors
+    /// If the socket is none; then it is closed.
+    pub fn give_back(self, socket: OwnedFd, received: Bytes) -> io::Result<()> {
+        // A shard waits in its own way.
+        rustix::io::ioctl_fionbio(&socket, false)?;
+        let Self {
+            shard,
+            listener,
+            permit,
+        } = self;
+        // Where nobody receives any more the router is ending, and so is the connection.
+        let _ = shard.send(Handed::Returned(Returned {
+            listener,
+            socket,
+            received,
+            permit,
+        }));
+        Ok(())
+    }
 }
 
 /// Takes connections over; called on a shard's thread, so it must not block.
@@ -159,6 +198,7 @@ mod tests {
         };
         let http = HttpSpec {
             routes: vec![route("/"), route("/a/b"), route("/a")],
+            ..HttpSpec::default()
         };
         let found = |path| http.route(path).map(|route| route.path.as_str());
         assert_eq!(found("/"), Some("/"));
@@ -168,7 +208,8 @@ mod tests {
         assert_eq!(found("/a/b/c"), Some("/a/b"));
         assert!(
             HttpSpec {
-                routes: vec![route("/ws")]
+                routes: vec![route("/ws")],
+                ..HttpSpec::default()
             }
             .route("/")
             .is_none()

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 
 use common::{Client, PATIENCE, Patient, Server, listener, read_to_end, spec};
 use crosspoint_net::{Address, Endpoint, Handoff, ServerSpec};
@@ -62,6 +62,56 @@ fn connections_that_were_handed_off_count() {
     next.write_all(REQUEST).unwrap();
     handed.recv_timeout(PATIENCE).unwrap();
     server.stop();
+}
+
+/// A server with room for one connection, that connection, and what came of handing it off.
+fn handed_off() -> (Server, Patient<TcpStream>, Handoff, Receiver<Handoff>) {
+    let (sender, handed) = channel::<Handoff>();
+    let mut spec = spec(2);
+    spec.listeners[0].max_connections = 1;
+    spec.handoff = Some(Arc::new(move |handoff| sender.send(handoff).unwrap()));
+    let server = Server::start(spec);
+    let mut client = server.connect();
+    client.write_all(REQUEST).unwrap();
+    let handoff = handed.recv_timeout(PATIENCE).unwrap();
+    (server, client, handoff, handed)
+}
+
+#[test]
+fn what_comes_back_is_served_like_a_first_request() {
+    let (server, stream, handoff, _handed) = handed_off();
+    let taker = std::thread::spawn(move || {
+        let mut stream = TcpStream::from(handoff.socket);
+        stream.set_nonblocking(false).unwrap();
+        let mut received = vec![0; 4096];
+        let len = stream.read(&mut received).unwrap();
+        received.truncate(len);
+        let socket = stream.into();
+        handoff.way_back.give_back(socket, received.into()).unwrap();
+    });
+    let mut client = Client::over(stream);
+    taker.join().unwrap();
+    client.join();
+    client.subscribe("a.topic");
+    assert_eq!(server.running.counters().returned.load(Relaxed), 1);
+    // It has the place that it had.
+    assert!(server.answer(REQUEST).starts_with("HTTP/1.1 503 "));
+    client.send(&json!([6, {}, "wamp.close.close_realm"]));
+    server.stop();
+}
+
+#[test]
+fn what_comes_back_without_asking_for_websocket_is_refused() {
+    for (request, status) in [("/form", "404"), ("/ws", "426")] {
+        let (server, mut client, handoff, handed) = handed_off();
+        let head = format!("GET {request} HTTP/1.1\r\nHost: here\r\n\r\n");
+        handoff.way_back.give_back(handoff.socket, head.into()).unwrap();
+        let answer = String::from_utf8(read_to_end(&mut client)).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(handed.try_recv().is_err());
+        drop(client);
+        server.stop();
+    }
 }
 
 #[test]

@@ -103,13 +103,18 @@ fn hand_over(handoff: net::Handoff, connections: &mpsc::Sender<Connection>) {
         socket,
         received,
         listener,
-        permit,
+        way_back,
     } = handoff;
+    let give_back = move |socket, received| {
+        if let Err(error) = way_back.give_back(socket, received) {
+            warn!(%error, "a connection that asks for WebSocket cannot go back to its shard");
+        }
+    };
     let connection = Connection {
         socket,
         received,
         listener,
-        permit: Box::new(permit),
+        way_back: Box::new(give_back),
     };
     if connections.try_send(connection).is_err() {
         warn!("the web server is behind or stopping; an HTTP connection is closed");
@@ -241,6 +246,7 @@ fn listener_spec(listener: &Listener, limits: &config::Limits) -> net::ListenerS
         opening_timeout: patience.max().unwrap_or(limits.handshake_timeout),
         rawsocket,
         http: listener.http.as_ref().map(|_| net::HttpSpec {
+            server: server(routes.clone()).to_owned(),
             routes: routes.map(route).collect(),
         }),
     }
@@ -258,6 +264,21 @@ fn route(from: &config::Route) -> net::Route {
     net::Route {
         path: from.path.clone(),
         websocket,
+    }
+}
+
+/// What the refusals of a transport call the server where no service has to do with them: its version only if all
+/// services that could hide it show it.
+fn server<'r>(routes: impl Iterator<Item = &'r config::Route>) -> &'static str {
+    let mut shows = routes.filter_map(|route| match &route.service {
+        Service::WebSocket(websocket) | Service::Testee(websocket) => Some(websocket.show_server_version),
+        _ => None,
+    });
+    let first = shows.next().unwrap_or(false);
+    if first && shows.all(|shows| shows) {
+        SERVER
+    } else {
+        AGENT
     }
 }
 

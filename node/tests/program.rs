@@ -148,6 +148,50 @@ fn the_demo_and_the_page_at_the_websocket_are_served_on_the_one_port() {
     }
 }
 
+/// As behind a reverse proxy, which uses its connections for all that its clients ask.
+#[test]
+fn a_connection_that_carried_requests_becomes_a_websocket() {
+    let router = Router::start();
+    let mut stream = TcpStream::connect(router.address).unwrap();
+    let mut answer = Vec::new();
+    for path in ["/demo.css", "/nothing"] {
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        read_until(
+            &mut stream,
+            &mut answer,
+            if path == "/nothing" { "</html>\n" } else { "}\n" },
+        );
+    }
+    write!(
+        stream,
+        "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: wamp.2.json\r\n\r\n"
+    )
+    .unwrap();
+    answer.clear();
+    read_until(&mut stream, &mut answer, "\r\n\r\n");
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    // A masked HELLO, with a mask of zeros.
+    let hello = br#"[1,"realm1",{"roles":{"caller":{}}}]"#;
+    stream
+        .write_all(&[0x81, 0x80 | hello.len() as u8, 0, 0, 0, 0])
+        .unwrap();
+    stream.write_all(hello).unwrap();
+    let mut welcome = Vec::new();
+    read_until(&mut stream, &mut welcome, "}]");
+    assert!(welcome[4..].starts_with(b"[2,"), "{}", welcome.escape_ascii());
+}
+
+/// Appends to `read` what comes, until it ends so.
+fn read_until(stream: &mut TcpStream, read: &mut Vec<u8>, end: &str) {
+    while !read.ends_with(end.as_bytes()) {
+        let mut octet = [0];
+        stream.read_exact(&mut octet).unwrap();
+        read.extend(octet);
+    }
+}
+
 #[test]
 fn the_built_in_configuration_warns_where_others_can_reach_it() {
     let router = Router::start_on("0.0.0.0:0");

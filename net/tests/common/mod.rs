@@ -57,6 +57,7 @@ pub(crate) fn listener(endpoint: Endpoint) -> ListenerSpec {
             max_message: MaxLength::at_least(MAX_MESSAGE),
         }),
         http: Some(HttpSpec {
+            server: "Crosspoint".to_owned(),
             routes: vec![Route {
                 path: "/ws".to_owned(),
                 websocket: Some(Arc::new(websocket_spec())),

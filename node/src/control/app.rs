@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tracing::{debug, info};
 
+use super::give_back::ForShard;
 use super::{Surroundings, files, longpoll, page};
 use crate::boot;
 use crate::config::{Http, JsonValue, Route, Service};
@@ -73,19 +74,28 @@ fn service(route: &Route, surroundings: &Surroundings) -> Router {
             Router::new().fallback(async move || (StatusCode::FOUND, [(header::LOCATION, url)]))
         }
         Service::Static(files) => files::router(&route.path, files).layer(from_fn(with_slash)),
-        Service::Testee(_) => Router::new().fallback(async || page::upgrade_required()),
+        Service::Testee(_) => Router::new().fallback(async |request: Request| upgrade(&request)),
         Service::WebSocket(websocket) => {
             let webstatus = websocket.webstatus;
             Router::new().fallback(async move |request: Request| {
-                let upgrade = request.headers().contains_key(header::UPGRADE);
-                if webstatus && !upgrade && readable(&request) {
+                let asks = request.headers().contains_key(header::UPGRADE);
+                if webstatus && !asks && readable(&request) {
                     page::websocket_status()
                 } else {
-                    page::upgrade_required()
+                    upgrade(&request)
                 }
             })
         }
     }
+}
+
+/// WebSocket is for the shards to speak.
+fn upgrade(request: &Request) -> Response {
+    let mut response = page::upgrade_required();
+    if let Some(request) = ForShard::of(request) {
+        response.extensions_mut().insert(request);
+    }
+    response
 }
 
 fn readable(request: &Request) -> bool {
@@ -131,6 +141,10 @@ async fn show_no_id(path: Arc<str>, request: Request, next: Next) -> Response {
 async fn log(access_log: bool, request: Request, next: Next) -> Response {
     let (method, uri, start) = (request.method().clone(), request.uri().clone(), Instant::now());
     let response = next.run(request).await;
+    if response.extensions().get::<ForShard>().is_some() {
+        debug!(%method, %uri, "WebSocket is asked for: the connection goes back to its shard");
+        return response;
+    }
     let (status, elapsed) = (response.status().as_u16(), start.elapsed());
     let shown = response.extensions().get::<Shown>();
     let uri: &dyn Display = shown.map_or(&uri, |Shown(shown)| shown);

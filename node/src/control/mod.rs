@@ -1,7 +1,8 @@
 //! The control plane's web server: all HTTP that is not WAMP.
 //!
 //! Shards accept every connection, read the first request and hand over what they do not speak themselves. Here
-//! one thread with a tokio runtime serves those connections, for as long as their clients keep them open.
+//! one thread with a tokio runtime serves those connections, for as long as their clients keep them open, or until one asks
+//! for WebSocket and goes back to its shard.
 //!
 //! # Invariants
 //! - A shard never waits for this thread: connections arrive through a bounded channel, and one that does not fit
@@ -13,11 +14,11 @@
 
 mod app;
 mod files;
+mod give_back;
 mod longpoll;
 mod page;
 mod stall;
 
-use std::any::Any;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -25,14 +26,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
-use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use self::give_back::Asked;
 use self::stall::StallTimeout;
 use crate::boot;
 use crate::config::{Endpoint, Limits, Listener};
@@ -59,9 +60,13 @@ pub struct Connection {
     pub received: Bytes,
     /// Index of its transport in [`Router::listeners`](crate::config::Router::listeners).
     pub listener: usize,
-    /// Kept for as long as the connection is open, so that it goes on to count against its transport's limit.
-    pub permit: Box<dyn Any + Send>,
+    /// Gives the connection back. Kept for as long as it is open, so that it goes on to count against its transport's
+    /// limit.
+    pub way_back: WayBack,
 }
+
+/// Gives a connection back to its shard, which answers the request that is at the front of what was read.
+pub type WayBack = Box<dyn FnOnce(OwnedFd, Bytes) + Send>;
 
 /// What is served on one listening transport.
 struct Site {
@@ -118,47 +123,57 @@ async fn serve_connection(connection: Connection, site: Arc<Site>) {
     let Connection {
         socket,
         received,
-        permit,
+        way_back,
         ..
     } = connection;
     let served = if site.unix {
-        match UnixStream::from_std(socket.into()) {
-            Ok(stream) => serve_stream(stream, received, &site).await,
-            Err(error) => Err(error),
-        }
+        serve_unix(socket, received, &site).await
     } else {
-        match TcpStream::from_std(socket.into()) {
-            Ok(stream) => serve_stream(stream, received, &site).await,
-            Err(error) => Err(error),
-        }
+        serve_tcp(socket, received, &site).await
     };
-    if let Err(error) = served {
-        debug!(%error, "an HTTP connection ended");
+    match served {
+        Ok(Some((socket, received))) => way_back(socket, received),
+        Ok(None) => {}
+        Err(error) => debug!(%error, "an HTTP connection ended"),
     }
-    drop(permit);
 }
 
-/// Serves requests one after the other, of which the first lies in `received` already.
-async fn serve_stream<S>(stream: S, received: Bytes, site: &Site) -> io::Result<()>
+async fn serve_unix(socket: OwnedFd, received: Bytes, site: &Site) -> io::Result<Option<(OwnedFd, Bytes)>> {
+    let stream = UnixStream::from_std(socket.into())?;
+    match serve_stream(stream, received, site).await? {
+        Some((stream, received)) => Ok(Some((stream.into_std()?.into(), received))),
+        None => Ok(None),
+    }
+}
+
+async fn serve_tcp(socket: OwnedFd, received: Bytes, site: &Site) -> io::Result<Option<(OwnedFd, Bytes)>> {
+    let stream = TcpStream::from_std(socket.into())?;
+    match serve_stream(stream, received, site).await? {
+        Some((stream, received)) => Ok(Some((stream.into_std()?.into(), received))),
+        None => Ok(None),
+    }
+}
+
+/// Serves requests one after the other, of which the first lies in `received` already. One that is the shard's ends
+/// this, and is part of what comes back with the stream.
+async fn serve_stream<S>(stream: S, received: Bytes, site: &Site) -> io::Result<Option<(S, Bytes)>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (reader, writer) = tokio::io::split(stream);
-    let writer = StallTimeout::new(writer, site.stall_timeout);
+    let asked = Asked::default();
+    let writer = StallTimeout::new(writer, site.stall_timeout, asked.clone());
     let stream = tokio::io::join(io::Cursor::new(received).chain(reader), writer);
-    let service = site
-        .app
-        .clone()
-        .map_request(|request: hyper::Request<_>| request.map(axum::body::Body::new));
-    http1::Builder::new()
+    let (app, asker) = (site.app.clone(), asked.clone());
+    let service = service_fn(move |request| give_back::answer(app.clone(), asker.clone(), request));
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(site.idle_timeout)
         .max_buf_size(LARGEST_BUFFER)
         .max_header_size(LARGEST_HEAD)
         .max_headers(MOST_HEADERS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-        .await
-        .map_err(io::Error::other)
+        .serve_connection(TokioIo::new(stream), service);
+    give_back::until_asked(connection, asked).await
 }
 
 #[cfg(test)]

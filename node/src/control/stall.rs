@@ -12,22 +12,31 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 use tokio::time::{Sleep, sleep};
 
+use super::give_back::Asked;
+
 /// A writer that fails with [`io::ErrorKind::TimedOut`] once nothing was taken for `timeout`.
 #[derive(Debug)]
 pub(super) struct StallTimeout<W> {
     writer: W,
     timeout: Duration,
+    asked: Asked,
     /// Set while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<W> StallTimeout<W> {
-    pub(super) fn new(writer: W, timeout: Duration) -> Self {
+    /// `asked` is told whenever all is written.
+    pub(super) fn new(writer: W, timeout: Duration, asked: Asked) -> Self {
         Self {
             writer,
             timeout,
+            asked,
             stalled: None,
         }
+    }
+
+    pub(super) fn into_inner(self) -> W {
+        self.writer
     }
 
     /// What becomes of a write.
@@ -68,7 +77,11 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for StallTimeout<W> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.writer).poll_flush(cx)
+        let flushed = Pin::new(&mut self.writer).poll_flush(cx);
+        if flushed.is_ready() {
+            self.asked.flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
