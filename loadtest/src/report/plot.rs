@@ -11,6 +11,9 @@ const RIGHT: f64 = 14.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 44.0;
 
+/// How near the right edge of a chart a number has no room for its right half.
+const EDGE: f64 = 12.0;
+
 /// Colours that the page has for lines.
 const COLOURS: usize = 8;
 
@@ -98,7 +101,7 @@ impl Axis {
             }
             Scale::Nines => {
                 // Where many have to share the width, not all are written.
-                let (middle, every) = (self.to < 4.0, if self.to > 6.0 { 2 } else { 1 });
+                let (middle, every) = (self.to < 3.4, if self.to > 6.0 { 2 } else { 1 });
                 let first = [(0.0, "0 %".to_owned()), (0.5, "50 %".to_owned())];
                 let nines = (1..=self.to.floor() as i32).step_by(every).map(|nines| {
                     let decimals = (nines - 2).max(0) as usize;
@@ -175,7 +178,13 @@ impl Chart {
             let at = across(x.share(value));
             write!(out, r#"<path class="grid" d="M{at:.1} {TOP}V{bottom}"/>"#)?;
             let below = bottom + 19.0;
-            write!(out, r#"<text class="x" x="{at:.1}" y="{below}">{name}</text>"#)?;
+            // In the middle below the edge, it would be cut off.
+            let class = if at > right - EDGE { "x last" } else { "x" };
+            let at = if at > right - EDGE { WIDTH } else { at };
+            write!(
+                out,
+                r#"<text class="{class}" x="{at:.1}" y="{below}">{name}</text>"#
+            )?;
         }
         write!(out, r#"<path class="axis" d="M{LEFT} {TOP}V{bottom}H{right}"/>"#)?;
         let (middle, lowest) = ((LEFT + right) / 2.0, HEIGHT - 5.0);
@@ -269,6 +278,27 @@ mod tests {
         let axis = Axis::new(Scale::Nines, [0.5, 0.9995].into_iter());
         assert_eq!(names(&axis), ["0 %", "50 %", "90 %", "99 %", "99.9 %"]);
         assert!(axis.share(1.0) <= 1.0);
+    }
+
+    #[test]
+    fn the_last_number_is_not_cut_off() {
+        let svg = |last: f64| {
+            let line = Line {
+                name: "a".to_owned(),
+                colour: 0,
+                dashed: false,
+                points: vec![(0.5, 12.0), (last, 15.0)],
+            };
+            let chart = Chart {
+                title: "x".to_owned(),
+                x: ("", Scale::Nines),
+                y: ("", Scale::LogMicros),
+                lines: vec![line],
+            };
+            chart.svg()
+        };
+        assert!(svg(0.9999).contains(r#"class="x last" x="480.0""#));
+        assert!(!svg(0.9997).contains("last"));
     }
 
     #[test]
