@@ -1,6 +1,6 @@
 //! `crosspoint start`: from arguments to a running router, and to its end.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ use crate::welcome::welcome;
 /// How long sessions have to answer GOODBYE and to take what is queued for them.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// When the process ends even if something in it does not.
-const SHUTDOWN_BOUND: Duration = Duration::from_secs(3);
+/// When the process ends even if something in it does not: more than [`GRACE`] and what shards take to end after it.
+const SHUTDOWN_BOUND: Duration = Duration::from_secs(4);
 
 /// How much longer it waits for a slow disk to take what is still to be stored.
 const STORE_BOUND: Duration = Duration::from_secs(10);
@@ -217,10 +217,14 @@ fn announce(config: &Config, addresses: &[Address], shards: u16, args: &StartArg
     }
 }
 
-/// SIGTERM and SIGINT, one after the other.
+/// SIGTERM, SIGINT and SIGHUP, one after the other.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
+    /// A terminal that is closed says so by SIGHUP. Without one it is somebody who takes it for a request to read the
+    /// configuration anew.
+    has_terminal: bool,
 }
 
 impl Signals {
@@ -228,15 +232,37 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            has_terminal: io::stdin().is_terminal() || io::stdout().is_terminal(),
         })
     }
 
-    /// The next signal's name and the exit status of a process that it kills.
-    async fn next(&mut self) -> (&'static str, i32) {
-        tokio::select! {
-            _ = self.interrupt.recv() => ("SIGINT", 130),
-            _ = self.terminate.recv() => ("SIGTERM", 143),
+    /// The name of the signal that ends the router.
+    async fn first(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                (name, _) = next(&mut self.interrupt, &mut self.terminate) => return name,
+                _ = self.hangup.recv() => if self.has_terminal {
+                    return "SIGHUP";
+                },
+            }
+            warn!(
+                "SIGHUP: a configuration is not read again while the router runs; restart it to take a new one"
+            );
         }
+    }
+
+    /// The name of a signal that asks once more, and the exit status of a process that it kills. A terminal that closes may
+    /// say so twice.
+    async fn second(&mut self) -> (&'static str, i32) {
+        next(&mut self.interrupt, &mut self.terminate).await
+    }
+}
+
+async fn next(interrupt: &mut Signal, terminate: &mut Signal) -> (&'static str, i32) {
+    tokio::select! {
+        _ = interrupt.recv() => ("SIGINT", 130),
+        _ = terminate.recv() => ("SIGTERM", 143),
     }
 }
 
@@ -246,53 +272,58 @@ async fn until_signal(
     running: Running,
     stores: Option<Arc<Stores>>,
 ) -> Result<(), Failure> {
-    let (name, _) = signals.next().await;
+    let name = signals.first().await;
     info!(
         signal = name,
         "stopping: sessions get GOODBYE; a second signal stops at once"
     );
-    let (done, ended) = oneshot::channel();
-    let (all_stored, stored) = oneshot::channel();
-    let stop = move || {
-        if let Some(stores) = &stores {
-            // Most of the work is done while sessions say goodbye.
-            stores.hurry();
-        }
-        let ended = running.shutdown(GRACE);
-        // Nobody waits for the answers any more if the time is over.
-        let _ = done.send(ended);
-        // No shard has anything to store any more.
-        if let Some(stores) = stores {
-            stores.close();
-        }
-        let _ = all_stored.send(());
-    };
-    thread::Builder::new()
-        .name("shutdown".to_owned())
-        .spawn(stop)
-        .map_err(|error| Failure::system("start a thread", &error))?;
-    tokio::select! {
-        ended = ended => match ended {
-            Ok(Ok(())) => {}
-            Ok(Err(stuck)) => return Err(Failure(format!("stopped, but not in order: {stuck:?}"))),
-            Err(_) => return Err(Failure("stopped, but not in order".to_owned())),
+    if let Some(stores) = &stores {
+        // Most of the work is done while sessions say goodbye.
+        stores.hurry();
+    }
+    let ended = tokio::select! {
+        ended = aside("shutdown", move || running.shutdown(GRACE))? => match ended {
+            Some(Ok(())) => Ok(()),
+            Some(Err(stuck)) => Err(Failure(format!("stopped, but not in order: {stuck:?}"))),
+            None => Err(Failure("stopped, but not in order".to_owned())),
         },
         () = tokio::time::sleep(SHUTDOWN_BOUND) => {
-            return Err(Failure(format!("not stopped in order within {} s", SHUTDOWN_BOUND.as_secs())));
+            Err(Failure(format!("not stopped in order within {} s", SHUTDOWN_BOUND.as_secs())))
         }
-        (name, status) = signals.next() => stop_at_once(name, status),
-    }
+        (name, status) = signals.second() => stop_at_once(name, status),
+    };
+    // Shards have nothing more to store, or are stuck: what was taken is written in either case.
+    let close = move || stores.as_deref().map(Stores::close);
     tokio::select! {
-        _ = stored => info!("stopped"),
+        _ = aside("stores", close)? => {}
         () = tokio::time::sleep(STORE_BOUND) => {
             return Err(Failure(format!(
                 "stopped, but the disk did not take all events of durable histories within {} s",
                 STORE_BOUND.as_secs()
             )));
         }
-        (name, status) = signals.next() => stop_at_once(name, status),
+        (name, status) = signals.second() => stop_at_once(name, status),
     }
-    Ok(())
+    if ended.is_ok() {
+        info!("stopped");
+    }
+    ended
+}
+
+/// Does something in a thread of its own, which is left alone if nobody waits for it any more. `None` if it panicked.
+fn aside<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<impl Future<Output = Option<T>>, Failure> {
+    let (done, result) = oneshot::channel();
+    let work = move || {
+        let _ = done.send(work());
+    };
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|error| Failure::system("start a thread", &error))?;
+    Ok(async { result.await.ok() })
 }
 
 fn stop_at_once(signal: &str, status: i32) -> ! {

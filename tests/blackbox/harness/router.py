@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS = 15.0
-STOP_SECONDS = 3.0  # what the router promises between SIGTERM and its end
+STOP_SECONDS = 4.0  # what the router promises between SIGTERM and its end
 
 
 def binary() -> str:
@@ -54,6 +54,7 @@ class Router:
         ports: int = 1,
         arguments: Sequence[str] = (),
         launch: Sequence[str] = (),
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
         self.log_file = workdir / "router.log"
         self._config_file = workdir / "config.json"
@@ -61,6 +62,7 @@ class Router:
         self._port_count = ports
         self._arguments = arguments
         self._launch = launch
+        self._stdin = stdin
         self.ports: list[int] = []
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -82,7 +84,9 @@ class Router:
             self._config_file.write_text(json.dumps(self._configure(self.ports), indent=1))
             command = [*self._launch, binary(), "start", "--config", str(self._config_file), *self._arguments]
             with self.log_file.open("wb") as log:
-                self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._config_file.parent)
+                self.process = subprocess.Popen(
+                    command, stdin=self._stdin, stdout=log, stderr=log, cwd=self._config_file.parent
+                )
             try:
                 self._await_ports()
                 return self
@@ -109,10 +113,7 @@ class Router:
 
     def shards(self) -> list[set[int]]:
         """The CPUs that each shard may run on, once the router says that it has started."""
-        deadline = time.monotonic() + START_SECONDS
-        while "router started" not in self.log:
-            assert time.monotonic() < deadline, self.log
-            time.sleep(0.01)
+        self.await_log("router started")
         shards: dict[str, set[int]] = {}
         # Later threads with the name of a shard are helpers that it started.
         for task in sorted(Path(f"/proc/{self.pid}/task").iterdir(), key=lambda task: int(task.name)):
@@ -120,6 +121,13 @@ class Router:
             if name.startswith("shard-"):
                 shards.setdefault(name, allowed_cpus(task))
         return list(shards.values())
+
+    def await_log(self, text: str) -> None:
+        """Waits until the router has printed this."""
+        deadline = time.monotonic() + START_SECONDS
+        while text not in self.log:
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.01)
 
     def has_not_panicked(self) -> None:
         """No part of the router has failed by a fault of its own."""

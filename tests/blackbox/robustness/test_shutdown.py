@@ -1,5 +1,6 @@
 """How the router ends (GB-007 to GB-010)."""
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -67,6 +68,35 @@ def test_GB_007_everyone_gets_goodbye(router: Router, peers: Callable[[str], Pee
     for session in sessions:
         session.expect_closed()
     ended_well(router)
+
+
+def test_a_hangup_ends_nothing(router: Router, peers: Callable[[str], Peers]) -> None:
+    """SIGHUP, which others take for a request to read their configuration, leaves sessions as they are."""
+    session = peers("websocket").join()
+    router.signal(signal.SIGHUP)
+    router.await_log("SIGHUP")
+    session.barrier()
+    router.signal()
+    session.expect(m.GOODBYE, ANY, SHUTDOWN)
+    session.send(m.GOODBYE, {}, "wamp.close.goodbye_and_out")
+    ended_well(router)
+
+
+def test_a_terminal_that_closes(tmp_path: Path) -> None:
+    """Who closes the terminal in which a router runs ends it, in order, however often that is signalled."""
+    terminal, stdin = os.openpty()
+    router = Router(tmp_path, lambda ports: config.simple(ports[0]), stdin=stdin).start()
+    try:
+        session = Peers({("websocket", "anonymous"): Address(router.ports[0], "/ws")}, "websocket", CBOR).join()
+        router.signal(signal.SIGHUP)
+        session.expect(m.GOODBYE, ANY, SHUTDOWN)
+        router.signal(signal.SIGHUP)
+        session.send(m.GOODBYE, {}, "wamp.close.goodbye_and_out")
+        ended_well(router)
+    finally:
+        router.kill()
+        os.close(terminal)
+        os.close(stdin)
 
 
 def test_GB_008_one_goodbye(router: Router, peers: Callable[[str], Peers]) -> None:
