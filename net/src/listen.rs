@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -196,7 +196,10 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     if !is_socket(path) {
         return Ok(());
     }
-    match UnixStream::connect(path) {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // Where as many wait to be accepted as may, to connect would wait too: there somebody listens.
+    socket.set_nonblocking(true)?;
+    match socket.connect(&SockAddr::unix(path)?) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
         _ => Ok(()),
@@ -210,6 +213,8 @@ fn is_socket(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
 
     use super::*;
 
@@ -279,6 +284,34 @@ mod tests {
         drop(listeners[0].accept().unwrap()); // our side closes first: TIME_WAIT stays here
         drop((client, listeners));
         assert!(bind(&loopback(port(&address)), 2).is_ok());
+    }
+
+    #[test]
+    fn a_unix_listener_that_accepts_nothing_is_not_waited_for() {
+        let dir = std::env::temp_dir().join(format!("crosspoint-busy-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("socket");
+        let endpoint = |backlog| Endpoint::Unix {
+            path: path.clone(),
+            backlog,
+            mode: None,
+        };
+        let _listener = bind(&endpoint(1), 1).unwrap();
+        let mut waiting = Vec::new();
+        loop {
+            let client = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+            client.set_nonblocking(true).unwrap();
+            if client.connect(&SockAddr::unix(&path).unwrap()).is_err() {
+                break;
+            }
+            waiting.push(client);
+        }
+        let (done, result) = mpsc::channel();
+        let again = endpoint(1);
+        std::thread::spawn(move || done.send(bind(&again, 1).map(drop)));
+        let error = result.recv_timeout(Duration::from_secs(10)).unwrap().unwrap_err();
+        assert_eq!(error.error.kind(), io::ErrorKind::AddrInUse);
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]
