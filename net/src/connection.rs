@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use crosspoint_shard::rt::reactor_turn;
 use glommio::net::TcpStream;
 
 use crate::fd;
@@ -192,8 +193,10 @@ fn hand_off(
 }
 
 /// What the peer sends until `deadline`, if it does not end the connection. Closing a socket with unread input would
-/// take back what was sent to the peer last, so whoever closes reads before.
+/// take back what was sent to the peer last, so whoever closes reads before. All others have a turn between two reads:
+/// one that brings as much as it can does not wait, and the peer may send at any speed.
 pub(crate) async fn next_read(local: &Local, link: &Link, deadline: Instant) -> Option<BytesMut> {
+    reactor_turn().await;
     link.set_read_timeout(Some(deadline.saturating_duration_since(Instant::now())));
     let read = link.read(&local.scratch).await.ok()?;
     (!read.is_empty() && Instant::now() < deadline).then_some(read)

@@ -7,6 +7,8 @@
 use std::io;
 use std::time::Duration;
 
+use bytes::BytesMut;
+use crosspoint_codec::frame::websocket::Skim;
 use crosspoint_core::ids::ConnKey;
 use crosspoint_shard::{Reading, Shard};
 
@@ -78,7 +80,7 @@ impl Inbound {
     }
 
     /// Takes what was read.
-    pub(crate) fn append(&mut self, read: bytes::BytesMut) {
+    pub(crate) fn append(&mut self, read: BytesMut) {
         if !self.finished {
             self.received.append(read);
             self.unhandled = true;
@@ -127,22 +129,34 @@ impl Inbound {
         Reading::More
     }
 
-    /// Takes what a connection sent that is closed on our side. Whether it was closed by the peer as well, as the
-    /// transport provides.
-    pub(crate) fn ends_with(&mut self, read: bytes::BytesMut) -> bool {
-        self.append(read);
-        while self.unhandled {
-            match self.protocol.next(&mut self.received.bytes) {
-                None => self.unhandled = false,
-                Some(Input::End { .. }) => {
-                    self.finished = true;
-                    return true;
-                }
-                Some(_) => {}
-            }
+    /// What follows now that the connection is closed on our side; what was received and not handled is dropped.
+    pub(crate) fn rest(&mut self) -> Rest {
+        let received = std::mem::take(&mut self.received);
+        Rest {
+            skim: self.protocol.skim().filter(|_| !self.finished),
+            received,
         }
+    }
+}
+
+/// What a peer sends after our last octet.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    /// Set where the peer is to say that it closes too, and has not yet.
+    skim: Option<Skim>,
+    received: Received,
+}
+
+impl Rest {
+    /// Takes what was read. Whether the connection was closed by the peer as well, as the transport provides.
+    pub(crate) fn ends_with(&mut self, read: BytesMut) -> bool {
+        let Some(skim) = &mut self.skim else {
+            return false;
+        };
+        self.received.append(read);
+        let ends = skim.ends(&mut self.received.bytes);
         self.received.keep(0);
-        false
+        ends
     }
 }
 

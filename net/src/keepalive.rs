@@ -35,8 +35,8 @@ pub(crate) enum Verdict {
     Wait(Duration),
     /// Send this, and set the timer.
     Ping(Bytes, Duration),
-    /// The peer is dead.
-    Dead,
+    /// The peer is dead, unless something of it was not read yet: then set the timer to this.
+    Dead(Duration),
 }
 
 impl Keepalive {
@@ -70,7 +70,7 @@ impl Keepalive {
         let timeout = self.ping.timeout.unwrap_or(self.ping.interval);
         let rest = self.ping.interval.saturating_sub(timeout);
         match self.state.get() {
-            State::Asked => Verdict::Dead,
+            State::Asked => Verdict::Dead(timeout),
             State::Answered if !rest.is_zero() => {
                 self.state.set(State::Quiet);
                 Verdict::Wait(rest)
@@ -130,7 +130,7 @@ mod tests {
         let keepalive = keepalive(Some(4 * SECOND), true);
         assert_eq!(keepalive.first(), 10 * SECOND);
         assert_eq!(ping(&keepalive), 4 * SECOND);
-        assert_eq!(keepalive.timer(), Verdict::Dead);
+        assert_eq!(keepalive.timer(), Verdict::Dead(4 * SECOND));
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(keepalive.timer(), Verdict::Wait(6 * SECOND));
         assert_eq!(keepalive.heard(), None);
         assert_eq!(ping(&keepalive), 4 * SECOND);
-        assert_eq!(keepalive.timer(), Verdict::Dead);
+        assert_eq!(keepalive.timer(), Verdict::Dead(4 * SECOND));
     }
 
     #[test]

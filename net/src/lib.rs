@@ -36,6 +36,8 @@ mod scratch;
 mod server;
 mod socket;
 mod spec;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use connector::Connector;

@@ -3,7 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 use crosspoint_codec::frame::batch::Separator;
-use crosspoint_codec::frame::websocket::{self, CloseCode, FrameError, Incoming};
+use crosspoint_codec::frame::websocket::{self, CloseCode, FrameError, Incoming, Skim};
 use crosspoint_codec::frame::{Framing, rawsocket};
 
 use crate::batches::Batches;
@@ -60,6 +60,15 @@ impl Protocol {
     pub(crate) fn keep(&mut self) {
         if let Self::Batched(batches) = self {
             batches.keep();
+        }
+    }
+
+    /// What finds the frame by which the peer closes, in octets that begin where a frame does; nothing where the
+    /// transport has no such frame.
+    pub(crate) fn skim(&self) -> Option<Skim> {
+        match self {
+            Self::WebSocket(_) | Self::Batched(_) => Some(Skim::default()),
+            Self::RawSocket(_) => None,
         }
     }
 

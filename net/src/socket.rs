@@ -48,6 +48,12 @@ pub(crate) fn write(socket: &OwnedFd, bufs: &[IoSlice<'_>]) -> io::Result<usize>
     Ok(written?)
 }
 
+/// Whether something has arrived that was not read.
+pub(crate) fn has_unread(socket: &OwnedFd) -> bool {
+    let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
+    rustix::net::recv(socket, &mut [0; 1], flags).is_ok_and(|(len, _)| len > 0)
+}
+
 /// Ends the connection, one way or both.
 pub(crate) fn shut(socket: &OwnedFd, how: Shutdown) {
     // It fails where the connection is gone already, which is as well.

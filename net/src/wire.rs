@@ -159,8 +159,8 @@ impl SocketWire {
         Ok(handled)
     }
 
-    /// After our last octet: waits for the peer's, but not for ever.
-    async fn end(self: Rc<Self>, local: Rc<Local>) {
+    /// After our last octet: waits for the peer's until `deadline`.
+    async fn end(self: Rc<Self>, local: Rc<Local>, deadline: Instant) {
         // At the end of the server the shard waits for peers that still read; else the session is gone.
         let at_end = local.stopping.is_set();
         if !at_end {
@@ -169,9 +169,9 @@ impl SocketWire {
         match self.socket.try_clone() {
             Ok(socket) => {
                 let link = Link::new(fd::stream(socket));
-                let deadline = Instant::now() + self.closing_timeout;
+                let mut rest = self.inbound.borrow_mut().rest();
                 while let Some(read) = next_read(&local, &link, deadline).await {
-                    if self.inbound.borrow_mut().ends_with(read) {
+                    if rest.ends_with(read) {
                         break;
                     }
                 }
@@ -247,7 +247,8 @@ impl Wire for SocketWire {
         socket::shut(&self.socket, Shutdown::Write);
         if let (Some(local), Some(wire)) = (self.local.upgrade(), self.me.upgrade()) {
             local.watcher.yield_soon();
-            spawn(wire.end(local));
+            let deadline = Instant::now() + self.closing_timeout;
+            spawn(wire.end(local, deadline));
         }
     }
 
@@ -261,7 +262,9 @@ impl Wire for SocketWire {
                 local.shard.borrow_mut().queue(self.conn.get(), frame);
                 self.set_timer(span);
             }
-            Verdict::Dead => {
+            // It may have answered while reading is paused.
+            Verdict::Dead(span) if socket::has_unread(&self.socket) => self.set_timer(span),
+            Verdict::Dead(_) => {
                 tracing::debug!(conn = ?self.conn.get(), "the peer does not answer pings");
                 socket::shut(&self.socket, Shutdown::Both);
             }

@@ -234,15 +234,15 @@ fn take_control(kind: Control, payload: Bytes) -> Result<Incoming, FrameError> {
 }
 
 /// A frame's header and how many octets it and the payload take.
-struct Header {
-    frame: FrameHeader,
-    len: usize,
-    payload_len: u64,
+pub(super) struct Header {
+    pub(super) frame: FrameHeader,
+    pub(super) len: usize,
+    pub(super) payload_len: u64,
 }
 
 impl Header {
     /// The header at the front of `buf`; `None` while it is incomplete.
-    fn parse(buf: &[u8]) -> Result<Option<Self>, FrameError> {
+    pub(super) fn parse(buf: &[u8]) -> Result<Option<Self>, FrameError> {
         let mut cursor = Cursor::new(&buf[..buf.len().min(HEADER_ROOM)]);
         match FrameHeader::parse(&mut cursor) {
             Ok(Some((frame, payload_len))) => Ok(Some(Self {
@@ -259,7 +259,7 @@ impl Header {
     }
 
     /// Octets of the whole frame; saturates, so check the payload's length before.
-    fn frame_len(&self) -> usize {
+    pub(super) fn frame_len(&self) -> usize {
         usize::try_from(self.payload_len)
             .unwrap_or(usize::MAX)
             .saturating_add(self.len)

@@ -12,6 +12,7 @@ mod error;
 mod fragments;
 pub mod handshake;
 mod mask;
+mod skim;
 mod subprotocol;
 #[cfg(test)]
 pub(in crate::frame) mod tests;
@@ -24,6 +25,7 @@ pub use encode::{
 };
 pub use error::FrameError;
 pub use mask::apply_mask;
+pub use skim::Skim;
 pub use subprotocol::{Subprotocol, format_of, subprotocol};
 pub use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 pub use tungstenite::protocol::{CloseFrame, Role};

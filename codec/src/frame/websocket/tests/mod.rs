@@ -11,7 +11,7 @@ use super::{Decoder, FrameError, Incoming, Role};
 pub(in crate::frame::websocket) const FIN: u8 = 0x80;
 pub(in crate::frame::websocket) const TEXT: u8 = 1;
 pub(in crate::frame::websocket) const BINARY: u8 = 2;
-const CLOSE: u8 = 8;
+pub(in crate::frame::websocket) const CLOSE: u8 = 8;
 pub(in crate::frame::websocket) const PING: u8 = 9;
 const PONG: u8 = 10;
 
