@@ -17,7 +17,7 @@ use crosspoint_core::config::RouterConfig;
 use crosspoint_core::ids::{ConnKey, ShardId};
 use crosspoint_core::payload::Format;
 use crosspoint_core::router::Router;
-use crosspoint_shard::rt::Watcher;
+use crosspoint_shard::rt::{Watcher, reactor_turn};
 use crosspoint_shard::{Hangup, Mesh, MeshLimits, MonotonicClock, Shard, ShardConfig, Wire};
 use glommio::LocalExecutorBuilder;
 
@@ -68,6 +68,9 @@ fn run(test: impl Future<Output = ()>) {
     LocalExecutorBuilder::default().make().unwrap().run(test);
 }
 
+/// From our close to the peer's.
+const CLOSING_TIMEOUT: Duration = Duration::from_millis(200);
+
 fn far() -> Instant {
     Instant::now() + Duration::from_secs(10)
 }
@@ -102,7 +105,7 @@ async fn attach(local: &Rc<Local>) -> (Rc<dyn Wire>, UnixStream) {
         upgrade: Upgrade::default(),
         access: Arc::default(),
         max_message_size: 1000,
-        closing_timeout: Duration::from_secs(1),
+        closing_timeout: CLOSING_TIMEOUT,
         auto_ping: Some(Arc::new(AutoPing {
             interval: Duration::from_secs(60),
             timeout: Some(Duration::from_secs(60)),
@@ -151,5 +154,22 @@ fn a_peer_whose_answer_nobody_has_read_is_not_dead() {
         assert!(is_open(&peer));
         wire.timer();
         assert!(!is_open(&peer));
+    });
+}
+
+#[test]
+fn the_time_to_close_begins_when_that_is_asked_for() {
+    run(async {
+        let local = local();
+        let (wire, mut peer) = attach(&local).await;
+        peer.write_all(&[0; CHUNK]).unwrap();
+        wire.close();
+        // The shard is busy elsewhere: with others that it closed, perhaps.
+        std::thread::sleep(CLOSING_TIMEOUT);
+        for _ in 0..10 {
+            reactor_turn().await;
+        }
+        let error = peer.write(&[0]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     });
 }

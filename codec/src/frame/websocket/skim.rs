@@ -84,7 +84,9 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_ends_the_stream() {
-        for nonsense in [masked(FIN | PING, &[0; 126]), masked(FIN | CLOSE, &[0; 126])] {
+        let reserved = [masked(FIN | 3, b""), masked(FIN | 0x0b, b"")];
+        let too_long = [masked(FIN | PING, &[0; 126]), masked(FIN | CLOSE, &[0; 126])];
+        for nonsense in reserved.into_iter().chain(too_long) {
             assert_eq!(skim(&nonsense, 1000).0, Some(nonsense.len()));
         }
         // A length that no message has.
