@@ -61,7 +61,13 @@ fn local() -> Rc<Local> {
         handoff: None,
     };
     let shard = Rc::new(shard.into());
-    Local::new(shard, Watcher::default(), Arc::new(spec), Arc::default(), Inbox::default())
+    Local::new(
+        shard,
+        Watcher::default(),
+        Arc::new(spec),
+        Arc::default(),
+        Inbox::default(),
+    )
 }
 
 fn run(test: impl Future<Output = ()>) {
