@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use super::detached::cost;
 use super::filter::Filter;
+use super::look_up::units;
 use crate::ids::SessionId;
 use crate::options::MatchPolicy;
 use crate::pattern::relation::{Pattern, literal_head};
@@ -220,7 +221,7 @@ impl Kept {
         pattern: Pattern<'_>,
         reader: &Reader<'_>,
         (walk, most): (&mut Walk, usize),
-        left: &mut usize,
+        left: &mut i64,
     ) -> bool {
         let head = match pattern.policy {
             MatchPolicy::Exact | MatchPolicy::Prefix => pattern.uri,
@@ -244,8 +245,8 @@ impl Kept {
                 cost += looked_at * PER_EVENT;
                 walk.found(found, most);
             }
-            *left = left.saturating_sub(cost);
-            if *left == 0 {
+            *left -= units(cost);
+            if *left <= 0 {
                 walk.seen = Some(Arc::clone(topic));
                 return false;
             }

@@ -21,7 +21,7 @@ use crate::time::UnixTime;
 pub(super) const ANSWER: (usize, usize) = (1_000, 1 << 20);
 
 /// What it costs to look at a past event, as [`Kept::walk`](super::kept::Kept::walk) counts.
-const PER_PAST: usize = 12;
+const PER_PAST: i64 = 12;
 
 /// A look at the events of a selection, which may take several turns.
 #[derive(Debug)]
@@ -214,7 +214,7 @@ impl Log {
         &self,
         (scan, wanted): (&mut Scan, &Selection),
         admits: impl Fn(&Publication) -> bool,
-        left: &mut usize,
+        left: &mut i64,
     ) -> bool {
         let most = wanted.limit.and_then(|limit| usize::try_from(limit).ok());
         let most = most.unwrap_or(usize::MAX).min(ANSWER.0);
@@ -247,8 +247,8 @@ impl Log {
                     return true;
                 }
             }
-            *left = left.saturating_sub(PER_PAST);
-            if *left == 0 {
+            *left -= PER_PAST;
+            if *left <= 0 {
                 return false;
             }
         }

@@ -21,7 +21,7 @@ use crate::timers::Timer;
 pub(super) const ANSWER_BYTES: usize = 1 << 20;
 
 /// What one question costs, beside the topics that are looked at.
-pub(super) const PER_QUESTION: usize = 512;
+pub(super) const PER_QUESTION: i64 = 512;
 
 /// The questions of a realm that wait for their turn, the first perhaps half answered.
 #[derive(Debug, Default)]
@@ -39,12 +39,14 @@ impl LookUps {
 
 /// How much of its time a shard may spend on looking through kept events, in what [`Kept::walk`] counts.
 ///
+/// What the last look costs beyond what is left is a debt: nothing is looked at until it is paid.
+///
 /// [`Kept::walk`]: super::kept::Kept::walk
 #[derive(Debug)]
 pub(crate) struct Allowance {
-    left: usize,
-    /// What can be saved up, and so most that one step takes.
-    most: usize,
+    left: i64,
+    /// What can be saved up, and so most that one step takes, but for its last look.
+    most: i64,
     /// When something was added last.
     since: Time,
 }
@@ -53,26 +55,37 @@ impl Allowance {
     /// The time in which it becomes one more: about twice what one takes.
     const NANOS: u64 = 16;
     /// When nothing is left, it goes on after this time.
-    pub(super) const PAUSE: Duration = Duration::from_micros(500);
+    const PAUSE: Duration = Duration::from_micros(500);
 
     pub(crate) fn new(most: usize) -> Self {
         Self {
-            left: most,
-            most,
+            left: units(most),
+            most: units(most),
             since: Time::default(),
         }
     }
 
     /// What is left at `now`.
-    pub(super) fn at(&mut self, now: Time) -> &mut usize {
+    pub(super) fn at(&mut self, now: Time) -> &mut i64 {
         let more = now.0.saturating_sub(self.since.0) / Self::NANOS;
         if more > 0 {
-            let more = usize::try_from(more).unwrap_or(usize::MAX);
+            let more = i64::try_from(more).unwrap_or(i64::MAX);
             self.left = self.left.saturating_add(more).min(self.most);
             self.since = now;
         }
         &mut self.left
     }
+
+    /// After which time it goes on, when nothing is left.
+    pub(super) fn pause(&self) -> Duration {
+        let debt = self.left.min(0).unsigned_abs();
+        Self::PAUSE.max(Duration::from_nanos(debt.saturating_mul(Self::NANOS)))
+    }
+}
+
+/// What something costs that takes so many of an allowance's units, such as octets.
+pub(super) fn units(cost: usize) -> i64 {
+    i64::try_from(cost).unwrap_or(i64::MAX)
 }
 
 impl Router {
@@ -105,15 +118,14 @@ impl Router {
     /// Answers questions for as long as the allowance lasts.
     fn look_up(&mut self, realm: RealmId, fx: &mut Effects) {
         let most = self.realm_config(realm).retention.per_subscribe;
-        let now = self.now;
         while let Some((asked, walk)) = self.look_on(realm, most) {
             let events = walk.into_found(ANSWER_BYTES);
             let token = asked.token;
             self.post(asked.from, PeerMessage::Retained { realm, token, events }, fx);
         }
-        let look_ups = &mut self.realm(realm).broker.retaining.look_ups;
+        let look_ups = &mut self.realms[realm.0 as usize].broker.retaining.look_ups;
         if !look_ups.waiting.is_empty() {
-            let at = now.after(Allowance::PAUSE);
+            let at = self.now.after(self.look_up_allowance.pause());
             look_ups.next = Some(at);
             self.timers.set(at, Timer::Retained(realm));
         }
@@ -122,7 +134,7 @@ impl Router {
     /// Goes on with the first question. Returns it if it is answered.
     fn look_on(&mut self, realm: RealmId, most: usize) -> Option<(FindRetained, Walk)> {
         let left = self.look_up_allowance.at(self.now);
-        if *left == 0 {
+        if *left <= 0 {
             return None;
         }
         let retaining = &mut self.realms[realm.0 as usize].broker.retaining;
@@ -135,7 +147,7 @@ impl Router {
         if !retaining.kept.walk(pattern, &reader, (walk, most), left) {
             return None;
         }
-        *left = left.saturating_sub(PER_QUESTION);
+        *left -= PER_QUESTION;
         retaining.look_ups.waiting.pop_front()
     }
 }

@@ -12,7 +12,7 @@ use bytestring::ByteString;
 use super::detached::cost;
 use super::filter::Filter;
 use super::log::{Past, Scan, Selection};
-use super::look_up::{Allowance, PER_QUESTION};
+use super::look_up::{PER_QUESTION, units};
 use super::publish::event;
 use crate::authorize::Action;
 use crate::effect::Effects;
@@ -30,6 +30,9 @@ use crate::value::{Dict, Value};
 
 /// Most questions of one session that wait on a shard.
 const OPEN: usize = 100;
+
+/// What the values of a past event take in an answer, about, beside the event: two dictionaries with room for eight entries.
+const PAST_VALUES: usize = 16 * size_of::<(ByteString, Value)>();
 
 /// What is asked of the owner of a history.
 #[derive(Clone, Debug)]
@@ -147,7 +150,7 @@ impl Router {
         while let Some((question, answer)) = self.recall_on(realm) {
             self.answer(&question, answer, fx);
         }
-        let at = self.now.after(Allowance::PAUSE);
+        let at = self.now.after(self.look_up_allowance.pause());
         if let Some(histories) = &mut self.realm(realm).broker.histories
             && !histories.recalls.waiting.is_empty()
             && histories.recalls.next.is_none()
@@ -160,7 +163,7 @@ impl Router {
     /// Goes on with the next question. Returns it if it is answered.
     fn recall_on(&mut self, realm: RealmId) -> Option<(Arc<Question>, Answer)> {
         let left = self.look_up_allowance.at(self.now);
-        if *left == 0 {
+        if *left <= 0 {
             return None;
         }
         let histories = self.realms[realm.0 as usize].broker.histories.as_mut()?;
@@ -175,7 +178,7 @@ impl Router {
         let policy = history.bounds.match_policy;
         let scan = (&mut recall.scan, &query.selection);
         let is_done = history.log.scan(scan, admits, left);
-        *left = left.saturating_sub(PER_QUESTION);
+        *left -= PER_QUESTION;
         if !is_done {
             // The others first: one that takes long keeps none waiting that does not.
             histories.recalls.waiting.push_back(recall);
@@ -184,8 +187,14 @@ impl Router {
         let subscription = query.subscription;
         let found = std::mem::take(&mut recall.scan.found);
         let item = |past: &Past| past_event(past, subscription, policy);
+        let bytes = found
+            .iter()
+            .map(|past| cost(&past.publication) + PAST_VALUES)
+            .sum();
+        // Somebody writes all of it, perhaps in another form than it has.
+        *left -= units(bytes);
         let answer = Answer::Events {
-            bytes: found.iter().map(|past| cost(&past.publication)).sum(),
+            bytes,
             events: found.iter().map(item).collect(),
         };
         Some((recall.question, answer))

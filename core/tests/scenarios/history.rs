@@ -172,22 +172,57 @@ fn eh_018_what_is_for_certain_sessions_is_never_kept() {
     });
 }
 
+/// Routers whose steps are short, with a history of all topics that begin with `a`.
+fn in_short_steps(shards: u16) -> Mesh {
+    Mesh::with(shards, |config| {
+        config.search_step = 1_000;
+        config.realms[0].histories = vec![History {
+            uri: "a".into(),
+            match_policy: MatchPolicy::Prefix,
+            events: 1_000,
+            bytes: 1 << 20,
+            max_age: None,
+            durable: false,
+        }];
+    })
+}
+
+/// What an answer costs is paid before the next is looked for: 16 ns for each octet.
+#[test]
+fn large_answers_take_their_share_of_time_too() {
+    const CALLS: usize = 10;
+    for shards in [1, 2] {
+        println!("{shards} shards");
+        let mut mesh = in_short_steps(shards);
+        let [publisher, reader] = [(); 2].map(|()| mesh.join());
+        let large = format!("[\"{}\"]", "x".repeat(250_000));
+        publish(&mut mesh, publisher, "a", &large);
+        let id = mesh.subscribe(reader, subscribe_by(1, MatchPolicy::Prefix, "a"));
+        mesh.pass(1_000);
+        for request in 1..=CALLS as u64 {
+            mesh.tell(
+                reader,
+                call(request, "wamp.subscription.get_events", &format!("[{id}]")),
+            );
+        }
+        mesh.settle();
+        let mut answered = mesh.got(reader).len();
+        assert_eq!(answered, 1);
+        let millis = (1..1_000).find(|_| {
+            mesh.pass(1);
+            answered += mesh.got(reader).len();
+            answered == CALLS
+        });
+        assert!((36..=50).contains(&millis.unwrap_or_default()), "{millis:?} ms");
+    }
+}
+
 /// Events of a topic that a history has none of are looked for among all that it has.
 #[test]
 fn what_takes_long_to_find_keeps_nobody_waiting() {
     for shards in [1, 2] {
         println!("{shards} shards");
-        let mut mesh = Mesh::with(shards, |config| {
-            config.search_step = 1_000;
-            config.realms[0].histories = vec![History {
-                uri: "a".into(),
-                match_policy: MatchPolicy::Prefix,
-                events: 1_000,
-                bytes: 1 << 20,
-                max_age: None,
-                durable: false,
-            }];
-        });
+        let mut mesh = in_short_steps(shards);
         let [publisher, greedy, modest] = [(); 3].map(|()| mesh.join());
         for _ in 0..1_000 {
             publish(&mut mesh, publisher, "a", "[1]");
