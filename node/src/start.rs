@@ -72,9 +72,6 @@ pub fn start(args: &StartArgs) -> Result<(), Failure> {
     pin(&config.router.cpus)?;
     let cpus = thread::available_parallelism().map_or(1, Into::into);
     let shards = shard_count(&config.router, cpus);
-    // Reading them takes seconds where there is much, in which a signal ends the process at once.
-    let stores = Stores::open(&config.router)?;
-
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(8)
@@ -82,9 +79,13 @@ pub fn start(args: &StartArgs) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::system("start the control plane", &error))?;
     let entered = runtime.enter();
-    // From here on a signal is ours, also while the shards start.
-    let signals = Signals::new().map_err(|error| Failure::system("listen to signals", &error))?;
+    // From here on a signal is ours, also while stores are read and the shards start: one that nobody has asked for
+    // does nothing to the first process of a container.
+    let mut signals = Signals::new().map_err(|error| Failure::system("listen to signals", &error))?;
     drop(entered);
+    let Some((config, stores)) = runtime.block_on(open_stores(&mut signals, config))? else {
+        return Ok(());
+    };
     let secret = Secret::draw().map_err(|error| Failure::system("get random numbers", &error))?;
     let (sender, connections) = mpsc::channel(control::QUEUE);
     let storage = stores.clone().map(|stores| stores as _);
@@ -107,6 +108,25 @@ pub fn start(args: &StartArgs) -> Result<(), Failure> {
     // Nothing that a blocking thread may still read from a disk is worth waiting for.
     runtime.shutdown_background();
     ended
+}
+
+/// Opens the stores, which takes seconds where there is much in them; `None` if a signal comes before that is done.
+async fn open_stores(
+    signals: &mut Signals,
+    config: Config,
+) -> Result<Option<(Config, Option<Arc<Stores>>)>, Failure> {
+    let open = move || Stores::open(&config.router).map(|stores| (config, stores));
+    tokio::select! {
+        opened = aside("open-stores", open)? => match opened {
+            Some(opened) => opened.map(Some),
+            None => Err(Failure("cannot read the stores".to_owned())),
+        },
+        name = signals.first() => {
+            // What a store does to its file may be interrupted at any time.
+            info!(signal = name, "stopped before the router has started");
+            Ok(None)
+        }
+    }
 }
 
 fn configuration(args: &StartArgs) -> Result<Config, Failure> {

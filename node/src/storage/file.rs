@@ -4,7 +4,7 @@
 //! file depends on the order of the configuration, or on the number of shards.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions, TryLockError};
 use std::io;
 use std::ops::Bound;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -146,7 +146,7 @@ impl Place {
         &self.file
     }
 
-    /// Opens the file, and makes it if there is none.
+    /// Opens the file, and makes it if there is none. Histories that are not configured any more are deleted.
     ///
     /// # Errors
     /// [`Unusable`]
@@ -154,9 +154,50 @@ impl Place {
         if let Some(directory) = self.file.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         }
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).mode(0o600);
-        let file = options.open(&self.file)?;
+        if self.is_missing()
+            && let Some(made) = self.make()?
+        {
+            return Ok(made);
+        }
+        let file = self.database(options().open(&self.file)?)?;
+        self.take_over(&file)?;
+        Ok(file)
+    }
+
+    fn is_missing(&self) -> bool {
+        // A link to where nothing is yet is something that is here.
+        let found = self.file.symlink_metadata();
+        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Makes the file under another name, and gives it its own when it is whole: one that was begun only would be taken for
+    /// a damaged one. `None` if another process was faster.
+    fn make(&self) -> Result<Option<File>, Unusable> {
+        let begun = self.file.with_extension("new");
+        let file = options().open(&begun)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::DatabaseAlreadyOpen.into()),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        // Who holds the lock may have renamed it just before.
+        if !self.is_missing() {
+            fs::remove_file(&begun)?;
+            return Ok(None);
+        }
+        // What an attempt that was interrupted left.
+        file.set_len(0)?;
+        let file = self.database(file)?;
+        self.take_over(&file)?;
+        file.file.sync_all()?;
+        fs::rename(&begun, &self.file)?;
+        if let Some(directory) = self.file.parent() {
+            fs::File::open(directory)?.sync_all()?;
+        }
+        Ok(Some(file))
+    }
+
+    fn database(&self, file: fs::File) -> Result<File, Unusable> {
         let backend = Backend {
             inner: FileBackend::new(file.try_clone()?)?,
             sync: self.sync,
@@ -166,6 +207,19 @@ impl Place {
             file,
             record: Vec::new(),
         })
+    }
+
+    /// Marks a new file as ours, refuses one that is not, and deletes what is configured no more.
+    fn take_over(&self, file: &File) -> Result<(), Unusable> {
+        let transaction = file.database.begin_read().map_err(Error::from)?;
+        let is_new = transaction.list_tables().map_err(Error::from)?.next().is_none();
+        if !is_new {
+            self.check(&transaction)?;
+        }
+        drop(transaction);
+        let transaction = file.database.begin_write().map_err(Error::from)?;
+        self.prepare(&transaction)?;
+        Ok(transaction.commit().map_err(Error::from)?)
     }
 
     /// All events of a file that is only read, by history.
@@ -179,25 +233,15 @@ impl Place {
         Ok(self.read(&transaction, realm)?)
     }
 
-    /// What is in a file just opened, by history. Histories that are not configured any more are deleted.
+    /// What is in a file just opened, by history.
     ///
     /// # Errors
     /// [`Unusable`]
-    pub(super) fn begin(&self, file: &File, realm: RealmId) -> Result<Vec<Vec<StoredEvent>>, Unusable> {
-        let transaction = file.database.begin_read().map_err(Error::from)?;
-        let is_new = transaction.list_tables().map_err(Error::from)?.next().is_none();
-        if !is_new {
-            self.check(&transaction)?;
-        }
-        drop(transaction);
-        let transaction = file.database.begin_write().map_err(Error::from)?;
-        self.prepare(&transaction)?;
-        transaction.commit().map_err(Error::from)?;
+    pub(super) fn past(&self, file: &File, realm: RealmId) -> Result<Vec<Vec<StoredEvent>>, Unusable> {
         let transaction = file.database.begin_read().map_err(Error::from)?;
         Ok(self.read(&transaction, realm)?)
     }
 
-    /// Marks a new file, and deletes what is configured no more.
     fn prepare(&self, transaction: &WriteTransaction) -> Result<(), Error> {
         let names: Vec<String> = transaction
             .list_tables()?
@@ -310,6 +354,12 @@ impl Place {
         transaction.commit()?;
         Ok(stored)
     }
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).mode(0o600);
+    options
 }
 
 fn open(backend: impl StorageBackend) -> Result<Database, DatabaseError> {

@@ -102,11 +102,12 @@ fn open(id: RealmId, realm: &Realm) -> Result<Option<Store>, Failure> {
     let place = Place::new(storage, &realm.histories);
     let name = &realm.name;
     let failed = |error: file::Unusable| Failure(format!("{}: {}", storage.key_path, error.at(name, &place)));
+    info!(realm = name, file = %place.path().display(), "reading store");
     let (past, file) = if storage.readonly {
         (place.read_only(id).map_err(failed)?, None)
     } else {
         let file = place.open().map_err(failed)?;
-        (place.begin(&file, id).map_err(failed)?, Some(file))
+        (place.past(&file, id).map_err(failed)?, Some(file))
     };
     let events: usize = past.iter().map(Vec::len).sum();
     info!(realm = name, file = %place.path().display(), events, "store opened");

@@ -29,8 +29,11 @@ const QUEUE_BYTES: usize = 64 << 20;
 /// Bytes of events that make a full batch.
 const BATCH_BYTES: usize = 16 << 20;
 
-/// Between two attempts to write what could not be written.
-const RETRY: Duration = Duration::from_secs(1);
+/// Between two attempts to write what could not be written: at least, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// How much longer than an attempt the pause after it is: each opens the file anew, which reads all of it.
+const RETRY_SHARE: u32 = 10;
 
 /// Between two reports of the same trouble.
 const REPORT: Duration = Duration::from_secs(10);
@@ -236,7 +239,10 @@ impl Writing {
 
     /// Writes the batch, however often that has to be tried. `false` if the router ends before it succeeds.
     fn write_until_done(&mut self) -> bool {
-        while let Err(reason) = self.write() {
+        loop {
+            let began = Instant::now();
+            let Err(reason) = self.write() else { break };
+            let took = began.elapsed();
             self.shared.counters.failures.fetch_add(1, Relaxed);
             if let Some(failures) = self.failing.add(1) {
                 let (realm, file) = (&self.realm, self.place.path().display());
@@ -246,7 +252,7 @@ impl Writing {
             if self.is_stopping() {
                 return false;
             }
-            pause(&self.rung, &self.shared.stopping, RETRY);
+            pause(&self.rung, &self.shared.stopping, retry_after(took));
         }
         self.failing = Report::default();
         self.batch.clear();
@@ -306,6 +312,12 @@ impl Writing {
         }
         info!(realm, stored, batches, dropped, failures, "store closed");
     }
+}
+
+/// How long to wait after an attempt that failed and took so long.
+pub(super) fn retry_after(took: Duration) -> Duration {
+    let (least, most) = RETRY;
+    took.saturating_mul(RETRY_SHARE).clamp(least, most)
 }
 
 /// Waits for `span`, or until it is time to stop: the bell rings for full batches too, which are no reason to hurry.

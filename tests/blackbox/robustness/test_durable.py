@@ -2,6 +2,7 @@
 
 import resource
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import pytest
 from harness import config
 from harness.meta import past_events
 from harness.peers import Peers, eventually
-from harness.router import Router, StartFailed
+from harness.router import Router, StartFailed, binary
 from harness.serializers import ALL, CBOR
 from harness.session import Session
 from harness.wire import Address
@@ -260,6 +261,39 @@ def test_no_directory(node: Node, tmp_path: Path) -> None:
     (tmp_path / "db").write_text("a file")
     with pytest.raises(StartFailed, match=r"realms\[0\]\.store\.path: found .*/db, which is no directory"):
         node.start()
+
+
+def test_signal_while_reading(node: Node, tmp_path: Path) -> None:
+    """A router that still reads its store ends by a signal, in order."""
+    node.start(**{"buffer-flush": NEVER})
+    node.join().publish_ack("com.exact", [1])
+    node.stop()
+    router = node.router
+    with router.log_file.open("wb") as log:
+        command = [binary(), "start", "--config", str(tmp_path / "config.json")]
+        router.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
+    router.await_log("reading store")
+    router.stop()
+    node.start()
+    assert node.args() == [[1], [1], []]
+
+
+def test_moved_away(node: Node) -> None:
+    """A store that is moved away while the disk is full is made anew, and the next start takes it."""
+    node.start(launch=(sys.executable, str(LAUNCH), "nothing"), **{"buffer-flush": 10})
+    publisher = node.join()
+    publisher.publish_ack("com.exact", ["before"])
+    size = node.file.stat().st_size
+    resource.prlimit(node.router.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    for number in range(20):
+        publisher.publish_ack("com.exact", [number, "x" * 100_000])
+    eventually(lambda: "cannot store events" in node.router.log, "an error in the log")
+    node.file.rename(node.file.with_name("moved"))
+    resource.prlimit(node.router.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    eventually(lambda: node.file.exists() and node.file.stat().st_size > 2_000_000, "a file that grows")
+    node.stop()
+    node.start()
+    assert [event["args"][0] for event in events_of(node.join())][-20:] == list(range(20))
 
 
 def test_full_disk(node: Node) -> None:

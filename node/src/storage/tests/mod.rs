@@ -252,7 +252,7 @@ fn place(path: &Path) -> Place {
 /// What is in a place, by number, and after it has been closed.
 fn numbers(place: &Place) -> Result<Vec<Vec<u64>>, String> {
     let file = place.open().map_err(|error| error.to_string())?;
-    let past = place.begin(&file, REALM).map_err(|error| error.to_string())?;
+    let past = place.past(&file, REALM).map_err(|error| error.to_string())?;
     file.close().expect("closed");
     let numbers = |events: &Vec<StoredEvent>| events.iter().map(|event| event.number).collect();
     Ok(past.iter().map(numbers).collect())
@@ -280,11 +280,47 @@ fn a_batch_is_there_after_the_file_is_opened_again() {
 }
 
 #[test]
+fn a_file_that_was_moved_away_is_made_anew_with_its_marks() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let place = place(directory.path());
+    drop(place.open().expect("opened"));
+    fs::remove_file(place.path()).expect("removed");
+    // As the writer does after a failure.
+    let mut file = place.open().expect("opened");
+    place.write(&mut file, &mut [change(0, 1, 0)]).expect("written");
+    drop(file);
+    assert_eq!(numbers(&place), Ok(vec![vec![1], vec![]]));
+}
+
+#[test]
+fn a_file_has_its_name_only_when_it_is_whole() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let place = place(directory.path());
+    let begun = place.path().with_extension("new");
+    fs::create_dir_all(begun.parent().expect("a directory")).expect("made");
+    // What is left when the process ends before redb has written its header, and earlier.
+    for left in [vec![0; 8192], vec![]] {
+        fs::write(&begun, left).expect("written");
+        assert_eq!(numbers(&place), Ok(vec![vec![], vec![]]));
+        assert!(!begun.exists());
+        fs::remove_file(place.path()).expect("removed");
+    }
+    // Another process is about to make it.
+    fs::write(&begun, "half of it").expect("written");
+    let making = fs::File::open(&begun).expect("opened");
+    making.lock().expect("locked");
+    let error = place.open().expect_err("not twice");
+    assert!(error.to_string().contains("another process"), "{error}");
+    assert_eq!(fs::read(&begun).expect("a file"), b"half of it");
+    assert!(!place.path().exists());
+}
+
+#[test]
 fn the_order_of_histories_means_nothing_and_what_is_not_configured_is_deleted() {
     let directory = tempfile::tempdir().expect("a directory");
     let both = place(directory.path());
     let mut file = both.open().expect("opened");
-    both.begin(&file, REALM).expect("read");
+    both.past(&file, REALM).expect("read");
     let mut batch = [change(0, 1, 0), change(1, 2, 0)];
     both.write(&mut file, &mut batch).expect("written");
     drop(file);
@@ -302,7 +338,7 @@ fn a_record_that_cannot_be_read_is_skipped() {
     let directory = tempfile::tempdir().expect("a directory");
     let place = place(directory.path());
     let mut file = place.open().expect("opened");
-    place.begin(&file, REALM).expect("read");
+    place.past(&file, REALM).expect("read");
     let mut batch = [change(0, 1, 0), change(0, 2, 0), change(0, 3, 0)];
     place.write(&mut file, &mut batch).expect("written");
     drop(file);
@@ -330,7 +366,7 @@ fn a_store_that_cannot_be_used_says_why_and_what_to_do() {
         assert!(expected.iter().all(|words| error.contains(words)), "{error}");
     };
     says(&["another process, or another realm, uses it"]);
-    place.begin(&file, REALM).expect("read");
+    place.past(&file, REALM).expect("read");
     drop(file);
 
     let good = fs::read(place.path()).expect("a file");
@@ -406,7 +442,7 @@ fn what_is_only_read_can_be_read_by_many() {
     let missing = place.read_only(REALM).expect_err("no file");
     assert!(missing.to_string().contains("No such file"), "{missing}");
     let mut file = place.open().expect("opened");
-    place.begin(&file, REALM).expect("read");
+    place.past(&file, REALM).expect("read");
     place.write(&mut file, &mut [change(1, 5, 0)]).expect("written");
     let open = place.read_only(REALM).expect_err("it is written to");
     assert!(open.to_string().contains("uses it"), "{open}");

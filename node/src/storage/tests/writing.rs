@@ -8,14 +8,14 @@ use crossbeam_channel::bounded;
 use crosspoint_core::effect::HistoryChange;
 
 use super::super::file::Place;
-use super::super::writer::{Writer, pause};
+use super::super::writer::{Writer, pause, retry_after};
 use super::{REALM, change, numbers, place, storage};
 use crate::config::Storage;
 
 /// Starts a thread that writes a new place.
 fn writer(place: Place, storage: &Storage) -> Writer {
     let file = place.open().expect("opened");
-    place.begin(&file, REALM).expect("read");
+    place.past(&file, REALM).expect("read");
     Writer::start("realm1", place, file, storage).expect("a thread")
 }
 
@@ -124,6 +124,15 @@ fn full_batches_do_not_shorten_a_pause_but_the_end_does() {
     stopping.store(true, Relaxed);
     bell.try_send(()).ok();
     pause(&rung, &stopping, Duration::from_secs(3600));
+}
+
+#[test]
+fn attempts_that_take_long_are_made_seldom() {
+    let [none, ms_200, s_2, minutes] = [0, 200, 2_000, 600_000].map(Duration::from_millis);
+    assert_eq!(retry_after(none), Duration::from_secs(1));
+    assert_eq!(retry_after(ms_200), Duration::from_secs(2));
+    assert_eq!(retry_after(s_2), Duration::from_secs(20));
+    assert_eq!(retry_after(minutes), Duration::from_secs(60));
 }
 
 /// Waits for something that does not take long.
