@@ -52,7 +52,7 @@ impl Backlog {
         self.queued = 0;
     }
 
-    /// An event was queued to some connections, of which some are not blocked.
+    /// A frame was queued: an event to `all` its receivers, or something else to nobody of these; and to how many that are not blocked.
     pub(super) fn queued(&mut self, all: usize, unblocked: usize) {
         self.queued += all;
         self.frames += unblocked;

@@ -94,6 +94,9 @@ pub(crate) struct Plan {
     pub(crate) fault: Option<Fault>,
 }
 
+/// What is kept of calls has a limit that is not met.
+const KEPT_BYTES: usize = 16 << 20;
+
 pub(crate) const REALMS: [&str; 2] = ["realm1", "realm2"];
 /// A role whose sessions are disclosed only where they ask for it, and one whose sessions always are.
 pub(crate) const ROLES: [&str; 2] = ["plain", "shown"];
@@ -189,6 +192,8 @@ fn config(rng: &mut Rng, uris: &Uris) -> RouterConfig {
         subscriptions: limit(6),
         registrations: limit(6),
         pending_calls: limit(8),
+        // Room for one call, or for a few.
+        kept_bytes: [KEPT_BYTES, KEPT_BYTES, KEPT_BYTES, rng.usize(1..3000)][rng.usize(..4)],
         hello_timeout: Duration::from_millis(900),
         goodbye_timeout: Duration::from_millis(300),
         ..Limits::default()

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytestring::ByteString;
+use crosspoint_core::config::Limits;
 use crosspoint_core::error_uri as uri;
 use crosspoint_core::ids::RequestId;
 use crosspoint_core::message::{Call as CallMessage, CallResult, Cancel, Error};
@@ -331,9 +332,10 @@ impl Oracle {
             uri::FEATURE_NOT_SUPPORTED => call.parts.are_several() && call.invoked.is_none(),
             uri::NO_AVAILABLE_CALLEE => call.left.is_some() && call.invoked.is_none(),
             uri::UNAVAILABLE => {
-                let may_not_go_on = call.is_killed || call.parts.sent() > 1;
+                let may_not_go_on = call.is_killed || call.parts.sent() > 1 || self.keeps_little();
                 call.left.is_some() && call.invoked.is_none() && may_not_go_on
             }
+            uri::LIMIT_EXCEEDED => self.may_have_no_room(call),
             uri::MAX_CONCURRENCY_REACHED => {
                 call.invoked.is_none() && call.left.is_none() && self.has_limits(call)
             }
@@ -350,14 +352,30 @@ impl Oracle {
             call.procedure,
             call.answers
         );
-        if *error.error == *uri::TIMEOUT
-            && let Some(call) = self.calls.get_mut(&token)
-        {
+        // A callee to which it is on its way need not go on.
+        let stopped = match &*error.error {
+            uri::TIMEOUT => Some("timeouts"),
+            uri::LIMIT_EXCEEDED if call.refusal.is_none() => Some("calls that there was no room to keep"),
+            _ => None,
+        };
+        if let (Some(tally), Some(call)) = (stopped, self.calls.get_mut(&token)) {
             call.stop.get_or_insert(CancelMode::KillNoWait);
-            self.tally.add("timeouts");
+            self.tally.add(tally);
         }
         self.close_call(token);
         Ok(())
+    }
+
+    /// Whether there may be no room for what is kept of a call: where it would have to wait it fails, and to another callee it
+    /// does not go.
+    pub(super) fn keeps_little(&self) -> bool {
+        self.config.limits.kept_bytes < Limits::default().kept_bytes
+    }
+
+    /// Whether a call may fail since it, or a further part of it, cannot wait.
+    fn may_have_no_room(&self, call: &Call) -> bool {
+        let may_wait = call.invoked.is_none() || call.parts.are_several();
+        self.keeps_little() && may_wait && call.refusal.is_none()
     }
 
     fn may_find_nobody(&self, call: &Call) -> Result<bool, Broken> {

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use crosspoint_core::error_uri as uri;
 use crosspoint_core::ids::RequestId;
 use crosspoint_core::message::{Error, Interrupt, Invocation, Yield};
-use crosspoint_core::options::{InvocationDetails, MatchPolicy};
+use crosspoint_core::options::{CancelMode, InvocationDetails, MatchPolicy};
 use crosspoint_core::payload::Payload;
 
 use super::Oracle;
@@ -227,8 +227,14 @@ impl Oracle {
             "session {id} gets {interrupt:?}"
         );
         let can_be = session.persona.call_canceling;
+        let reason = interrupt.options.get("reason").and_then(|reason| reason.as_str());
+        let is_without_room = reason == Some(uri::LIMIT_EXCEEDED) && self.keeps_little();
         let call = found!(self.calls.get_mut(&token), "a call is known", "{token}");
         let mode = interrupt.options.get("mode").and_then(|mode| mode.as_str());
+        if is_without_room && call.parts.are_several() {
+            // A further part of it cannot wait for the callee.
+            call.stop.get_or_insert(CancelMode::KillNoWait);
+        }
         let stop = call.stop.map(|stop| stop.name());
         let invoked = found!(
             call.invoked
