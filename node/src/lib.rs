@@ -17,22 +17,37 @@ pub mod start;
 mod storage;
 mod welcome;
 
-use self::cli::{CheckArgs, Cli, Command};
+use std::process::ExitCode;
+
+use tracing::error;
+
+use self::cli::{CheckArgs, Cli, Command, LogFormat};
 use self::start::Failure;
 
-/// Does what the command line asks for.
-///
-/// # Errors
-/// If it cannot be done, with a text for the person who asked.
-pub fn run(cli: &Cli) -> Result<(), Failure> {
-    match &cli.command {
+/// Does what the command line asks for. Says why, for the person who asked, if it cannot be done.
+pub fn run(cli: &Cli) -> ExitCode {
+    // Here, so that the log is there for the reason as well.
+    let (_log, format) = match &cli.command {
+        Command::Start(args) => (
+            Some(logging::start(args.log_level, args.log_format)),
+            args.log_format,
+        ),
+        _ => (None, LogFormat::Text),
+    };
+    let done = match &cli.command {
         Command::Start(args) => start::start(args),
         Command::Check(args) => check(args),
         Command::Version => {
             println!("crosspoint {}", env!("CARGO_PKG_VERSION"));
             Ok(())
         }
+    };
+    match (done, format) {
+        (Ok(()), _) => return ExitCode::SUCCESS,
+        (Err(Failure(reason)), LogFormat::Json) => error!("{reason}"),
+        (Err(Failure(reason)), LogFormat::Text) => eprintln!("error: {reason}"),
     }
+    ExitCode::FAILURE
 }
 
 fn check(args: &CheckArgs) -> Result<(), Failure> {
@@ -43,7 +58,9 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
             (path.display().to_string(), config)
         }
         None => {
-            start::hint_at_file();
+            if let Some(hint) = start::hint_at_file() {
+                eprintln!("note: {hint}");
+            }
             ("the built-in configuration".to_owned(), config::load_default()?)
         }
     };

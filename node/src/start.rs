@@ -20,7 +20,6 @@ use crate::cli::{LogFormat, StartArgs};
 use crate::config::{self, Config, Endpoint, LoadError, Shards};
 use crate::control::{self, Surroundings};
 use crate::cpus;
-use crate::logging;
 use crate::storage::Stores;
 use crate::welcome::welcome;
 
@@ -67,7 +66,6 @@ impl From<LoadError> for Failure {
 pub fn start(args: &StartArgs) -> Result<(), Failure> {
     use_small_pages();
     let config = configuration(args)?;
-    let _log = logging::start(args.log_level, args.log_format);
     raise_open_files();
     pin(&config.router.cpus)?;
     let cpus = thread::available_parallelism().map_or(1, Into::into);
@@ -133,11 +131,18 @@ fn configuration(args: &StartArgs) -> Result<Config, Failure> {
     let mut config = match &args.config {
         Some(path) => {
             let (config, report) = config::load(path)?;
-            eprint!("{report}");
+            match args.log_format {
+                LogFormat::Text => eprint!("{report}"),
+                LogFormat::Json => report.log(),
+            }
             config
         }
         None => {
-            hint_at_file();
+            match (hint_at_file(), args.log_format) {
+                (Some(hint), LogFormat::Text) => eprintln!("note: {hint}"),
+                (Some(hint), LogFormat::Json) => info!("{hint}"),
+                (None, _) => {}
+            }
             config::load_default()?
         }
     };
@@ -155,11 +160,12 @@ fn configuration(args: &StartArgs) -> Result<Config, Failure> {
 }
 
 /// Crossbar.io would use such a file by itself; here what runs is what was asked for.
-pub(crate) fn hint_at_file() {
+pub(crate) fn hint_at_file() -> Option<String> {
     let names = [".crossbar/config.yaml", ".crossbar/config.json"];
-    if let Some(name) = names.into_iter().find(|name| Path::new(name).is_file()) {
-        eprintln!("note: the built-in configuration is used; to use {name}: --config {name}");
-    }
+    let name = names.into_iter().find(|name| Path::new(name).is_file())?;
+    Some(format!(
+        "the built-in configuration is used; to use {name}: --config {name}"
+    ))
 }
 
 /// Raises the limit of open files as far as permitted: each connection is one.

@@ -228,6 +228,58 @@ fn what_cannot_be_started_is_said_in_a_line_with_status_1() {
 }
 
 #[test]
+fn with_json_logs_everything_is_an_object() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    let name = file.to_str().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let config = |extra: &str| {
+        format!(
+            "{{version: 2, workers: [{{type: router, realms: [{{name: realm1, roles: [{{name: anonymous}}]}}], \
+             transports: [{{type: websocket, {extra}endpoint: {{type: tcp, interface: 127.0.0.1, port: {port}}}}}]}}]}}"
+        )
+    };
+    for (extra, expected) in [
+        // Without effect, as there are no pings.
+        ("options: {auto_ping_timeout: 5000}, ", &["WARN", "ERROR"][..]),
+        ("nonsense: 1, ", &["ERROR"]),
+    ] {
+        std::fs::write(&file, config(extra)).unwrap();
+        let (status, _, log) = run(&["start", "--log-format", "json", "--config", name]);
+        assert_eq!(status, 1, "{log}");
+        let objects: Vec<serde_json::Value> = log
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let levels: Vec<_> = objects
+            .iter()
+            .map(|object| object["level"].as_str().unwrap())
+            .collect();
+        assert_eq!(levels, expected, "{log}");
+        assert!(
+            log.contains(&format!("{name}:1:")) || log.contains("cannot listen"),
+            "{log}"
+        );
+    }
+    let directory = directory.path().join(".crossbar");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(directory.join("config.json"), "").unwrap();
+    let listen = format!("127.0.0.1:{port}");
+    let mut start = crosspoint(&["start", "--log-format", "json", "--listen", &listen]);
+    let output = start.current_dir(directory.parent().unwrap()).output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    let note: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert!(
+        note["message"]
+            .as_str()
+            .unwrap()
+            .contains("--config .crossbar/config.json"),
+        "{log}"
+    );
+}
+
+#[test]
 fn what_the_configuration_says_and_cannot_be_had_is_said_with_its_key() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();

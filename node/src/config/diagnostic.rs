@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use tracing::{error, warn};
+
 use super::tree::Position;
 
 /// How much a complaint matters.
@@ -47,6 +49,17 @@ impl Report {
             .iter()
             .filter(|diagnostic| diagnostic.severity == severity)
             .count()
+    }
+
+    /// Logs each complaint.
+    pub(crate) fn log(&self) {
+        for diagnostic in &self.diagnostics {
+            let headline = self.headline(diagnostic);
+            match diagnostic.severity {
+                Severity::Error => error!("{headline}"),
+                Severity::Warning => warn!("{headline}"),
+            }
+        }
     }
 
     /// Each complaint on one line, `file:line:column: path: message`, without the quoted source.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{OriginalUri, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -32,7 +32,15 @@ const WELL_KNOWN: &str = ".well-known";
 /// What is added to every file that is sent.
 struct Extras {
     mime_types: Vec<(String, HeaderValue)>,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    cache: Option<HeaderValue>,
+}
+
+/// In the extensions of a response: there is no file at the request's path, and this was sent in its place, which another
+/// request may find otherwise.
+#[derive(Clone)]
+struct InPlace {
+    /// That of the file, if it is one.
+    extension: Option<String>,
 }
 
 /// The files of a directory that is served at `path`.
@@ -41,10 +49,12 @@ pub(super) fn router(path: &str, files: &StaticFiles) -> Router {
     let fallback = Fallback {
         directory: files.directory.clone(),
         listing: files.listing,
-        default_file: files
-            .default_file
-            .as_ref()
-            .map(|name| ServeFile::new(files.directory.join(name))),
+        default_file: files.default_file.as_ref().map(|name| {
+            (
+                ServeFile::new(files.directory.join(name)),
+                extension_of(name.as_ref()),
+            )
+        }),
     };
     let hidden = fallback.clone();
     let missing = Router::new().fallback(async move |request: Request| fallback.answer(request).await);
@@ -64,39 +74,52 @@ pub(super) fn router(path: &str, files: &StaticFiles) -> Router {
 fn extras(files: &StaticFiles) -> Extras {
     let mime_types = files.mime_types.iter();
     let mime_types = mime_types.filter_map(|(extension, mime)| Some((extension.clone(), mime.parse().ok()?)));
-    let mut headers = vec![(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))];
-    if let Some(time) = files.cache_timeout
-        && let Ok(value) = HeaderValue::try_from(format!("max-age={}, public", time.as_secs()))
-    {
-        headers.push((header::CACHE_CONTROL, value));
-    }
+    let cache = files
+        .cache_timeout
+        .map(|time| format!("max-age={}, public", time.as_secs()));
     Extras {
         mime_types: mime_types.collect(),
-        headers,
+        cache: cache.and_then(|value| value.try_into().ok()),
     }
 }
 
 async fn add_extras(extras: Arc<Extras>, request: Request, next: Next) -> Response {
-    let extension = Path::new(request.uri().path()).extension();
-    let extension = extension
-        .and_then(|extension| extension.to_str())
-        .map(str::to_lowercase);
+    let extension = extension_at(request.uri().path());
     let mut response = next.run(request).await;
+    let in_place = response.extensions_mut().remove::<InPlace>();
     if matches!(
         response.status(),
         StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED
     ) {
-        let mime = extras
-            .mime_types
-            .iter()
-            .find(|(known, _)| Some(known) == extension.as_ref());
         let headers: &mut HeaderMap = response.headers_mut();
-        headers.extend(extras.headers.iter().cloned());
-        if let Some((_, mime)) = mime {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        if let Some(cache) = &extras.cache {
+            let cache = match in_place {
+                Some(_) => HeaderValue::from_static("no-cache"),
+                None => cache.clone(),
+            };
+            headers.insert(header::CACHE_CONTROL, cache);
+        }
+        let extension = in_place.map_or(extension, |in_place| in_place.extension);
+        let mut mime_types = extras.mime_types.iter();
+        if let Some((_, mime)) = mime_types.find(|(known, _)| Some(known) == extension.as_ref()) {
             headers.insert(header::CONTENT_TYPE, mime.clone());
         }
     }
     response
+}
+
+/// The extension of the file at a request's path, in lower case.
+fn extension_at(path: &str) -> Option<String> {
+    if path.ends_with('/') {
+        // What is sent of a directory is its `index.html`.
+        return Some("html".to_owned());
+    }
+    extension_of(Path::new(&*percent_decode_str(path).decode_utf8_lossy()))
+}
+
+fn extension_of(file: &Path) -> Option<String> {
+    Some(file.extension()?.to_str()?.to_lowercase())
 }
 
 /// Answers requests for what is hidden as those for what does not exist.
@@ -113,7 +136,8 @@ async fn leave_hidden(fallback: Fallback, request: Request, next: Next) -> Respo
 struct Fallback {
     directory: PathBuf,
     listing: bool,
-    default_file: Option<ServeFile>,
+    /// And its extension.
+    default_file: Option<(ServeFile, Option<String>)>,
 }
 
 impl Fallback {
@@ -129,18 +153,24 @@ impl Fallback {
             let title = percent_decode_str(shown).decode_utf8_lossy().into_owned();
             let listing = tokio::task::spawn_blocking(move || listing(&directory, &title)).await;
             return match listing {
-                Ok(Ok(page)) => Html(page).into_response(),
+                Ok(Ok(page)) => in_place(Html(page), None),
                 _ => page::not_found(),
             };
         }
         match self.default_file {
-            Some(file) => match file.oneshot(request).await {
-                Ok(response) => response.into_response(),
+            Some((file, extension)) => match file.oneshot(request).await {
+                Ok(response) => in_place(response, extension),
                 Err(never) => match never {},
             },
             None => page::not_found(),
         }
     }
+}
+
+fn in_place(response: impl IntoResponse, extension: Option<String>) -> Response {
+    let mut response = response.into_response();
+    response.extensions_mut().insert(InPlace { extension });
+    response
 }
 
 /// The place of a request's path below `directory`, unless it tries to leave it or names hidden files.

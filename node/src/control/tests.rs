@@ -319,6 +319,41 @@ async fn the_log_does_not_tell_what_transports_are_called() {
 }
 
 #[tokio::test]
+async fn types_are_those_of_what_is_sent_and_only_files_at_their_paths_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["index.html", "a.wasm2"] {
+        std::fs::write(directory.path().join(name), "").unwrap();
+    }
+    std::fs::create_dir(directory.path().join("empty.wasm2")).unwrap();
+    let mut service = files(directory.path());
+    service
+        .mime_types
+        .push(("html".to_owned(), "text/x-html".parse().unwrap()));
+    let mut with_default = service.clone();
+    with_default.default_file = Some("index.html".to_owned());
+    with_default.listing = false;
+    let (kept, asked) = (Some("max-age=60, public"), Some("no-cache"));
+    for (service, path, mime, cache) in [
+        (&service, "/a.wasm%32", "application/x-two", kept),
+        (&service, "/", "text/x-html", kept),
+        (&service, "/empty.wasm2/", "text/html; charset=utf-8", asked),
+        (&with_default, "/missing.wasm2", "text/x-html", asked),
+        (&with_default, "/.hidden.wasm2", "text/x-html", asked),
+        (&with_default, "/index.html", "text/x-html", kept),
+    ] {
+        let answer = ask(
+            vec![route("/", Service::Static(service.clone()))],
+            "GET",
+            path,
+            "",
+        )
+        .await;
+        let found = ["content-type", "cache-control"].map(|name| header(&answer, name));
+        assert_eq!((status(&answer), found), (200, [Some(mime), cache]), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_default_file_answers_where_there_is_no_other() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("app.html"), "<app>").unwrap();
