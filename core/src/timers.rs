@@ -18,6 +18,8 @@ pub(crate) enum Timer {
     Retained(RealmId),
     /// Past events of a realm that grow too old.
     Histories(RealmId),
+    /// Questions for kept events that wait for their turn.
+    Turns,
 }
 
 /// So many deadlines are kept, whether or not they count.
@@ -50,7 +52,7 @@ impl Timers {
         if self.heap.len() >= self.crowd {
             self.heap.retain(|Reverse((_, timer))| match timer {
                 Timer::Call(call) => is_open(*call),
-                Timer::Conn(_) | Timer::Retained(_) | Timer::Histories(_) => true,
+                Timer::Conn(_) | Timer::Retained(_) | Timer::Histories(_) | Timer::Turns => true,
             });
             // Only when there are twice as many again, so that no call pays for more than a few.
             self.crowd = FEW.max(2 * self.heap.len());

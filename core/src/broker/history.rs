@@ -96,7 +96,7 @@ impl Histories {
             keys,
             histories,
             sweep: None,
-            recalls: Recalls::default(),
+            recalls: Recalls::new(random),
         }))
     }
 
@@ -173,7 +173,7 @@ impl Router {
         self.sweep_histories_later(realm);
     }
 
-    /// A timer of a realm's histories is over: what it was set for is known here.
+    /// A timer of a realm's histories is over.
     pub(crate) fn histories_timeout(&mut self, realm: RealmId, fx: &mut Effects) {
         let (now, time) = (self.now, self.civil_time());
         // What is too old is forgotten; it is not found before that either.
@@ -185,7 +185,6 @@ impl Router {
             histories.store(realm, fx);
             self.sweep_histories_later(realm);
         }
-        self.recall_if_due(realm, fx);
     }
 
     /// Before the first message: takes the past events back that `take(realm, history)` has of each of this shard's

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use super::detached::cost;
 use super::filter::Filter;
-use super::look_up::units;
+use super::turns::units;
 use crate::ids::SessionId;
 use crate::options::MatchPolicy;
 use crate::pattern::relation::{Pattern, literal_head};

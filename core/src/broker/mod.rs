@@ -21,6 +21,7 @@ mod retain;
 mod revoke;
 mod search;
 mod subscribe;
+mod turns;
 
 use std::sync::Arc;
 
@@ -31,10 +32,10 @@ pub(crate) use self::detached::{cost, detached};
 use self::directory::Directory;
 pub(crate) use self::directory::Owned;
 use self::history::Histories;
-pub(crate) use self::look_up::Allowance;
 use self::retain::Retaining;
 pub(crate) use self::retain::retain_for;
 use self::search::Searches;
+pub(crate) use self::turns::Turns;
 use crate::config::RealmConfig;
 use crate::ids::{ConnKey, RealmId, RequestId, SessionId, ShardId, ShardSet, SubscriptionId};
 use crate::key_hash::KeyHasher;

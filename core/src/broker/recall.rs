@@ -1,30 +1,32 @@
 //! Past events as they are asked for: `wamp.subscription.get_events` (specification, "Event History").
 //!
 //! Events of a topic, or for a caller, may have to be looked for among all that a history has. So this takes no more than
-//! a share of the shard's time, as looking for retained events does: what does not fit into the step waits for a timer, and
-//! all that wait have their turns.
+//! a share of the shard's time, as looking for retained events does: what does not fit into the step waits for its
+//! [turn](super::turns).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use ahash::{HashMap, RandomState};
 use bytestring::ByteString;
 
 use super::detached::cost;
 use super::filter::Filter;
-use super::log::{Past, Scan, Selection};
-use super::look_up::{PER_QUESTION, units};
+use super::history::Histories;
+use super::log::{Log, Past, Scan, Selection};
+use super::look_up::PER_QUESTION;
 use super::publish::event;
+use super::turns::{Kind, units};
 use crate::authorize::Action;
 use crate::effect::Effects;
 use crate::error_uri as uri;
-use crate::ids::{PublicationId, RealmId, SubscriptionId, is_valid_id};
+use crate::ids::{PublicationId, RealmId, SessionId, SubscriptionId, is_valid_id};
 use crate::meta::{Answer, MetaCall, Query, Question, Step, Whom, expected};
 use crate::options::{EventDetails, MatchPolicy};
 use crate::payload::Payload;
 use crate::peer::{Disclosed, Publication};
 use crate::router::{Refusal, Router};
-use crate::time::{Time, UnixTime};
-use crate::timers::Timer;
+use crate::time::UnixTime;
 use crate::uri::UriRules;
 use crate::value::{Dict, Value};
 
@@ -47,12 +49,13 @@ pub struct EventQuery {
     pub selection: Selection,
 }
 
-/// The questions about a realm's histories that wait for their turn.
-#[derive(Debug, Default)]
+/// The questions about a realm's histories that wait for their turn. The sessions have their turns one after the other,
+/// and the questions of each are answered in the order in which they were asked.
+#[derive(Debug)]
 pub(super) struct Recalls {
-    waiting: VecDeque<Recall>,
-    /// When they go on, if a timer is set for that.
-    next: Option<Time>,
+    by_session: HashMap<SessionId, VecDeque<Recall>>,
+    /// Each session that waits, once.
+    ring: VecDeque<SessionId>,
 }
 
 #[derive(Debug)]
@@ -66,8 +69,77 @@ struct Recall {
 }
 
 impl Recalls {
+    pub(super) fn new(hasher: &RandomState) -> Self {
+        Self {
+            by_session: HashMap::with_hasher(hasher.clone()),
+            ring: VecDeque::new(),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+        self.by_session.values().map(VecDeque::len).sum()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
+    /// How many questions of a session wait.
+    fn of(&self, session: SessionId) -> usize {
+        self.by_session.get(&session).map_or(0, VecDeque::len)
+    }
+
+    fn add(&mut self, recall: Recall) {
+        let session = recall.query.caller.session;
+        let waiting = self.by_session.entry(session).or_default();
+        if waiting.is_empty() {
+            self.ring.push_back(session);
+        }
+        waiting.push_back(recall);
+    }
+
+    /// The first question of the session whose turn it is.
+    fn first(&mut self) -> Option<&mut Recall> {
+        self.by_session.get_mut(self.ring.front()?)?.front_mut()
+    }
+
+    /// The turn goes to the next session. Returns the question that had it if that is done with.
+    fn end_turn(&mut self, is_done: bool) -> Option<Recall> {
+        let session = self.ring.pop_front()?;
+        let waiting = self.by_session.get_mut(&session)?;
+        let done = if is_done { waiting.pop_front() } else { None };
+        if waiting.is_empty() {
+            self.by_session.remove(&session);
+        } else {
+            self.ring.push_back(session);
+        }
+        done
+    }
+}
+
+impl Recall {
+    /// Looks on, as long as something is `left`. Whether all is found.
+    fn go_on(&mut self, log: &Log, left: &mut i64) -> bool {
+        let caller = &self.query.caller;
+        let admits = |publication: &Publication| {
+            let lists = publication.receivers.as_deref();
+            lists.is_none_or(|lists| Filter::of_sorted(lists).admits(caller.session, &caller.identity))
+        };
+        log.scan((&mut self.scan, &self.query.selection), admits, left)
+    }
+
+    /// What was found, as an answer to its question.
+    fn answer(self, policy: MatchPolicy) -> (Arc<Question>, Answer) {
+        let (found, subscription) = (self.scan.found, self.query.subscription);
+        let item = |past: &Past| past_event(past, subscription, policy);
+        let answer = Answer::Events {
+            bytes: found
+                .iter()
+                .map(|past| cost(&past.publication) + PAST_VALUES)
+                .sum(),
+            events: found.iter().map(item).collect(),
+        };
+        (self.question, answer)
     }
 }
 
@@ -100,7 +172,7 @@ impl Router {
     /// As owner: looks past events up. Whoever has too many questions open already is refused.
     pub(crate) fn find_events(&mut self, question: &Arc<Question>, query: &EventQuery, fx: &mut Effects) {
         match self.begin_recall(question, query) {
-            Ok(()) => self.recall(question.realm, fx),
+            Ok(()) => self.await_turn(Kind::Past(question.realm), fx),
             Err(error) => self.answer(question, Answer::Refused(error), fx),
         }
     }
@@ -120,12 +192,11 @@ impl Router {
         let histories = histories.as_mut().ok_or(uri::HISTORY_UNAVAILABLE)?;
         let place = histories.keys.get(key.policy, &key.uri);
         let place = *place.ok_or(uri::HISTORY_UNAVAILABLE)?;
-        let is_same = |recall: &&Recall| recall.query.caller.session == query.caller.session;
-        if histories.recalls.waiting.iter().filter(is_same).count() >= OPEN {
+        if histories.recalls.of(query.caller.session) >= OPEN {
             return Err(uri::LIMIT_EXCEEDED);
         }
         histories.expire(time);
-        histories.recalls.waiting.push_back(Recall {
+        histories.recalls.add(Recall {
             question: Arc::clone(question),
             query: query.clone(),
             place,
@@ -134,70 +205,31 @@ impl Router {
         Ok(())
     }
 
-    /// A timer is over, perhaps the one that questions wait for.
-    pub(super) fn recall_if_due(&mut self, realm: RealmId, fx: &mut Effects) {
-        let now = self.now;
-        if let Some(histories) = &mut self.realm(realm).broker.histories
-            && histories.recalls.next.is_some_and(|at| at <= now)
-        {
-            histories.recalls.next = None;
-            self.recall(realm, fx);
-        }
-    }
-
-    /// Answers questions for as long as the allowance lasts.
-    fn recall(&mut self, realm: RealmId, fx: &mut Effects) {
-        while let Some((question, answer)) = self.recall_on(realm) {
+    /// Goes on with the first question of the session whose turn it is, as long as something is `left`. Whether any waits
+    /// then.
+    pub(super) fn recall(&mut self, realm: RealmId, left: &mut i64, fx: &mut Effects) -> bool {
+        let Some(histories) = &mut self.realm(realm).broker.histories else {
+            return false;
+        };
+        let Histories {
+            histories, recalls, ..
+        } = &mut **histories;
+        let Some(recall) = recalls.first() else {
+            return false;
+        };
+        let history = &histories[recall.place];
+        let policy = history.bounds.match_policy;
+        let is_done = recall.go_on(&history.log, left);
+        *left -= PER_QUESTION;
+        let answered = recalls.end_turn(is_done);
+        let waits = !recalls.is_empty();
+        if let Some(recall) = answered {
+            let (question, answer) = recall.answer(policy);
+            // Somebody writes all of it, perhaps in another form than it has.
+            *left -= units(answer.cost());
             self.answer(&question, answer, fx);
         }
-        let at = self.now.after(self.look_up_allowance.pause());
-        if let Some(histories) = &mut self.realm(realm).broker.histories
-            && !histories.recalls.waiting.is_empty()
-            && histories.recalls.next.is_none()
-        {
-            histories.recalls.next = Some(at);
-            self.timers.set(at, Timer::Histories(realm));
-        }
-    }
-
-    /// Goes on with the next question. Returns it if it is answered.
-    fn recall_on(&mut self, realm: RealmId) -> Option<(Arc<Question>, Answer)> {
-        let left = self.look_up_allowance.at(self.now);
-        if *left <= 0 {
-            return None;
-        }
-        let histories = self.realms[realm.0 as usize].broker.histories.as_mut()?;
-        let mut recall = histories.recalls.waiting.pop_front()?;
-        let query = &recall.query;
-        let caller = &query.caller;
-        let admits = |publication: &Publication| {
-            let lists = publication.receivers.as_deref();
-            lists.is_none_or(|lists| Filter::of_sorted(lists).admits(caller.session, &caller.identity))
-        };
-        let history = &histories.histories[recall.place];
-        let policy = history.bounds.match_policy;
-        let scan = (&mut recall.scan, &query.selection);
-        let is_done = history.log.scan(scan, admits, left);
-        *left -= PER_QUESTION;
-        if !is_done {
-            // The others first: one that takes long keeps none waiting that does not.
-            histories.recalls.waiting.push_back(recall);
-            return None;
-        }
-        let subscription = query.subscription;
-        let found = std::mem::take(&mut recall.scan.found);
-        let item = |past: &Past| past_event(past, subscription, policy);
-        let bytes = found
-            .iter()
-            .map(|past| cost(&past.publication) + PAST_VALUES)
-            .sum();
-        // Somebody writes all of it, perhaps in another form than it has.
-        *left -= units(bytes);
-        let answer = Answer::Events {
-            bytes,
-            events: found.iter().map(item).collect(),
-        };
-        Some((recall.question, answer))
+        waits
     }
 }
 

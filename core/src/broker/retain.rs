@@ -105,8 +105,8 @@ impl Router {
         self.sweep_later(realm);
     }
 
-    /// A timer of a realm's retained events is over: what it was set for is known here.
-    pub(crate) fn retained_timeout(&mut self, realm: RealmId, fx: &mut Effects) {
+    /// A timer of a realm's retained events is over.
+    pub(crate) fn retained_timeout(&mut self, realm: RealmId) {
         let now = self.now;
         let retaining = &mut self.realm(realm).broker.retaining;
         // What expired is forgotten; it is not found before that either.
@@ -115,7 +115,6 @@ impl Router {
             retaining.kept.expire(now);
             self.sweep_later(realm);
         }
-        self.look_up_if_due(realm, fx);
     }
 
     fn sweep_later(&mut self, realm: RealmId) {

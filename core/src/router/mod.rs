@@ -17,7 +17,7 @@ use std::sync::Arc;
 use ahash::{HashMap, RandomState};
 use smallvec::SmallVec;
 
-use crate::broker::{Allowance, Broker};
+use crate::broker::{Broker, Turns};
 use crate::config::{Access, RealmConfig, RouterConfig};
 use crate::dealer::{Calls, Dealer, Incarnation};
 use crate::effect::{Effect, Effects};
@@ -53,8 +53,8 @@ pub struct Router {
     pub(crate) rng: fastrand::Rng,
     pub(crate) hasher: RandomState,
     pub(crate) session_ids: SessionIds,
-    /// Of looking through retained events.
-    pub(crate) look_up_allowance: Allowance,
+    /// Of looking through kept events.
+    pub(crate) turns: Turns,
     /// Permuted into session ids, so that none comes twice and none tells how many there were.
     next_session: u64,
     last_token: u64,
@@ -152,7 +152,7 @@ impl Router {
             rng,
             hasher,
             session_ids: SessionIds::new(config.key),
-            look_up_allowance: Allowance::new(config.search_step),
+            turns: Turns::new(config.search_step),
             config,
             next_session,
             last_token: 0,
@@ -230,8 +230,9 @@ impl Router {
             match timer {
                 Timer::Conn(conn) => self.conn_timeout(conn, fx),
                 Timer::Call(call) => self.call_timeout(call, fx),
-                Timer::Retained(realm) => self.retained_timeout(realm, fx),
+                Timer::Retained(realm) => self.retained_timeout(realm),
                 Timer::Histories(realm) => self.histories_timeout(realm, fx),
+                Timer::Turns => self.turns_timeout(fx),
             }
         }
         self.deliver_loopback(fx);

@@ -100,20 +100,34 @@ impl Mesh {
 
     /// Likewise, as a callee that announces `features`.
     pub(crate) fn join_with(&mut self, features: &'static [&'static str]) -> Who {
-        let shard = (self.sessions.len() % self.routers.len()) as u16;
-        self.join_as(Joining {
-            shard,
+        let joining = self.anybody(features);
+        self.join_as(joining)
+    }
+
+    /// [`Mesh::join`] in another realm.
+    pub(crate) fn join_in(&mut self, realm: &str) -> Who {
+        let joining = self.anybody(ALL_FEATURES);
+        self.join_realm(realm, joining)
+    }
+
+    fn anybody(&self, features: &'static [&'static str]) -> Joining {
+        Joining {
+            shard: (self.sessions.len() % self.routers.len()) as u16,
             authid: "somebody",
             role: "user",
             features,
-        })
+        }
     }
 
     pub(crate) fn join_as(&mut self, joining: Joining) -> Who {
+        self.join_realm("realm1", joining)
+    }
+
+    fn join_realm(&mut self, realm: &str, joining: Joining) -> Who {
         let access = Access {
             anonymous: Some(Anonymous {
                 role: joining.role.into(),
-                realm: None,
+                realm: Some(realm.into()),
                 authid: Some(joining.authid.into()),
             }),
         };
@@ -339,10 +353,15 @@ pub(crate) fn hello(features: &[&'static str]) -> Message {
     })
 }
 
-fn config() -> RouterConfig {
+/// A realm with roles that may do everything.
+pub(crate) fn realm(name: &str) -> RealmConfig {
     let everything = || Permission::from_starred("*", Allow::ALL, Disclose::default());
     let role = |name: &'static str| Role::new(name, [everything()], RandomState::with_seeds(1, 2, 3, 4));
-    let realms = vec![RealmConfig::new("realm1", vec![role("user"), role("admin")])];
+    RealmConfig::new(name, vec![role("user"), role("admin")])
+}
+
+fn config() -> RouterConfig {
+    let realms = vec![realm("realm1")];
     RouterConfig {
         limits: Limits {
             hello_timeout: Duration::from_secs(3600),

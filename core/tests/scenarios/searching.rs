@@ -2,8 +2,9 @@
 
 use crosspoint_core::options::{MatchPolicy, PublishOptions};
 
-use crate::mesh::{Mesh, Who};
-use crate::say::{retain, subscribe, subscribe_retained, unsubscribe};
+use crate::history::{get_events, history_of_a};
+use crate::mesh::{Mesh, Who, realm};
+use crate::say::{retain, subscribe, subscribe_by, subscribe_retained, unsubscribe};
 
 /// So many topics take several steps of [`STEP`].
 const MANY: usize = 200;
@@ -105,6 +106,61 @@ fn who_asks_much_keeps_nobody_waiting() {
         assert!(beside <= 3 * (alone + 1), "{beside} instead of {alone} ms");
         assert!(mesh.got(greedy).len() < 50 + 10 * 50);
     });
+}
+
+/// Two realms, and questions of both kinds: those of one realm take turns with those of the other, and so do the kinds.
+#[test]
+fn no_realm_and_no_kind_of_question_keeps_another_waiting() {
+    for shards in [1, 2] {
+        println!("{shards} shards");
+        let mut mesh = Mesh::with(shards, |config| {
+            config.search_step = STEP;
+            config.realms.push(realm("realm2"));
+            for realm in &mut config.realms {
+                realm.histories = vec![history_of_a(1_000)];
+            }
+        });
+        let realms = ["realm1", "realm2"].map(|realm| {
+            let publisher = mesh.join_in(realm);
+            for (topic, request) in topics("t", 4, MANY).into_iter().zip(1..) {
+                mesh.say(publisher, retain(request, topic, topic, nothing));
+            }
+            for request in 0..1_000 {
+                mesh.say(
+                    publisher,
+                    retain(request, "a", "[1]", |options| options.retain = false),
+                );
+            }
+            let who = [(); 4].map(|()| mesh.join_in(realm));
+            let id = mesh.subscribe(who[0], subscribe_by(1, MatchPolicy::Prefix, "a"));
+            (who, id)
+        });
+        mesh.pass(1_000);
+        // In both realms somebody always waits for retained events, and somebody for past ones.
+        for ([searching, recalling, ..], id) in realms {
+            for request in 1..=50 {
+                mesh.tell(
+                    searching,
+                    subscribe_retained(request + 1, MatchPolicy::Wildcard, ""),
+                );
+                mesh.tell(recalling, get_events(request, id, "b"));
+            }
+        }
+        mesh.settle();
+        mesh.pass(1);
+        for ([.., subscriber, caller], id) in realms {
+            mesh.say(subscriber, subscribe_retained(1, MatchPolicy::Prefix, "t19"));
+            mesh.say(caller, get_events(1, id, "a"));
+            mesh.got(subscriber);
+        }
+        for ([.., subscriber, caller], _) in realms {
+            let (waited, _) = wait(&mut mesh, caller);
+            assert!(waited <= 8, "{waited} ms for past events");
+            let (waited, heard) = wait(&mut mesh, subscriber);
+            assert!(waited <= 100, "{waited} ms for retained events");
+            assert_eq!(heard.len(), 10);
+        }
+    }
 }
 
 #[test]
