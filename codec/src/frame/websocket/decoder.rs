@@ -7,7 +7,7 @@ use crosspoint_core::payload::Format;
 use tungstenite::protocol::frame::FrameHeader;
 
 use super::deflate::{Agreed, Inflate, deflate_bound};
-use super::fragments::Fragments;
+use super::fragments::{Fragments, Whole};
 use super::{
     CloseFrame, Control, Data, FrameError, HEADER_ROOM, MAX_CONTROL_PAYLOAD, OpCode, Role, apply_mask,
 };
@@ -172,11 +172,14 @@ impl Decoder {
             (kind, None) if self.only.is_some_and(|only| only != kind) => return Err(FrameError::WrongType),
             (_, None) => 0,
         };
+        let is_compressed = compressed || self.fragments.as_ref().is_some_and(|held| held.is_compressed());
+        let most = if is_compressed {
+            deflate_bound(self.max_message)
+        } else {
+            self.max_message
+        };
         // `held` has passed this check before, so it is not above the limit.
-        let mut room = self.max_message - held;
-        if compressed || self.fragments.as_ref().is_some_and(|held| held.is_compressed()) {
-            room = deflate_bound(room);
-        }
+        let room = most - held;
         if payload_len > room as u64 {
             return Err(FrameError::TooLong {
                 limit: self.max_message,
@@ -192,25 +195,35 @@ impl Decoder {
         frame: &FrameHeader,
         payload: Bytes,
     ) -> Result<Option<Incoming>, FrameError> {
-        let is_final = frame.is_final;
-        if is_final && kind != Data::Continue && !frame.rsv1 {
-            return whole_message(kind, payload).map(Some);
+        if frame.is_final && kind != Data::Continue {
+            if !frame.rsv1 {
+                return whole_message(kind, payload).map(Some);
+            }
+            return whole_message(kind, self.inflated(&payload)?).map(Some);
         }
         let mut fragments = self
             .fragments
             .take()
-            .unwrap_or_else(|| Box::new(Fragments::new(kind == Data::Text, frame.rsv1)));
+            .unwrap_or_else(|| Box::new(Fragments::new(kind, frame.rsv1)));
+        fragments.push(&payload)?;
+        if !frame.is_final {
+            self.fragments = Some(fragments);
+            return Ok(None);
+        }
+        let message = match fragments.finish()? {
+            Whole::Plain(message) => message,
+            Whole::Compressed(kind, octets) => whole_message(kind, self.inflated(&octets)?)?,
+        };
+        Ok(Some(message))
+    }
+
+    /// What a compressed message says.
+    #[inline(never)]
+    fn inflated(&mut self, message: &[u8]) -> Result<Bytes, FrameError> {
         match &mut self.inflate {
-            Some(inflate) if fragments.is_compressed() => {
-                fragments.inflate(inflate, &payload, is_final, self.max_message)?;
-            }
-            _ => fragments.push(&payload)?,
+            Some(inflate) => inflate.message(message, self.max_message).map(Bytes::from),
+            None => Err(FrameError::ReservedBits),
         }
-        if is_final {
-            return fragments.finish().map(Some);
-        }
-        self.fragments = Some(fragments);
-        Ok(None)
     }
 }
 
@@ -242,6 +255,7 @@ pub(super) struct Header {
 
 impl Header {
     /// The header at the front of `buf`; `None` while it is incomplete.
+    #[inline]
     pub(super) fn parse(buf: &[u8]) -> Result<Option<Self>, FrameError> {
         let mut cursor = Cursor::new(&buf[..buf.len().min(HEADER_ROOM)]);
         match FrameHeader::parse(&mut cursor) {

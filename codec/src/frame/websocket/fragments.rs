@@ -1,56 +1,42 @@
 //! The parts of a message that arrives in several frames (RFC 6455 section 5.4).
 
-use super::deflate::Inflate;
-use super::{FrameError, Incoming};
+use super::{Data, FrameError, Incoming};
 
-/// What has arrived of a fragmented message.
+/// What has arrived of a fragmented message, as it came: of a compressed one nothing is inflated before it is whole, so
+/// that a peer cannot have more held for it than it has sent.
 ///
-/// Invariant: `text[..checked]` is valid UTF-8 and what follows is the beginning of one character, at most
+/// Invariant: `data[..checked]` is valid UTF-8 and what follows is the beginning of one character, at most
 /// three octets. So an invalid octet is found with the fragment that brings it, and no octet is read twice.
 #[derive(Debug)]
 pub(super) struct Fragments {
     data: Vec<u8>,
-    /// For a text message, how much is known to be UTF-8; `None` for a binary one.
+    /// How much is known to be UTF-8; `None` where nothing has to be, or not yet.
     checked: Option<usize>,
-    compressed: bool,
+    /// Set if the message is compressed: of which kind it is.
+    compressed: Option<Data>,
 }
 
 impl Fragments {
-    pub(super) fn new(is_text: bool, compressed: bool) -> Self {
+    /// Of a message of `kind`, text or binary.
+    pub(super) fn new(kind: Data, compressed: bool) -> Self {
         Self {
             data: Vec::new(),
-            checked: is_text.then_some(0),
-            compressed,
+            checked: (kind == Data::Text && !compressed).then_some(0),
+            compressed: compressed.then_some(kind),
         }
     }
 
-    /// Octets so far; of a compressed message those that came out.
+    /// Octets so far.
     pub(super) fn len(&self) -> usize {
         self.data.len()
     }
 
     pub(super) fn is_compressed(&self) -> bool {
-        self.compressed
+        self.compressed.is_some()
     }
 
     pub(super) fn push(&mut self, payload: &[u8]) -> Result<(), FrameError> {
         self.data.extend_from_slice(payload);
-        self.check()
-    }
-
-    /// As [`push`](Self::push), for a compressed message of at most `limit` octets.
-    pub(super) fn inflate(
-        &mut self,
-        inflate: &mut Inflate,
-        payload: &[u8],
-        is_final: bool,
-        limit: usize,
-    ) -> Result<(), FrameError> {
-        if is_final {
-            inflate.push_last(payload, &mut self.data, limit)?;
-        } else {
-            inflate.push(payload, &mut self.data, limit)?;
-        }
         self.check()
     }
 
@@ -66,11 +52,21 @@ impl Fragments {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Result<Incoming, FrameError> {
-        match self.checked {
-            Some(checked) if checked < self.data.len() => Err(FrameError::InvalidUtf8),
-            Some(_) => Ok(Incoming::Text(self.data.into())),
-            None => Ok(Incoming::Binary(self.data.into())),
-        }
+    pub(super) fn finish(self) -> Result<Whole, FrameError> {
+        let message = match (self.compressed, self.checked) {
+            (Some(kind), _) => return Ok(Whole::Compressed(kind, self.data)),
+            (None, Some(checked)) if checked < self.data.len() => return Err(FrameError::InvalidUtf8),
+            (None, Some(_)) => Incoming::Text(self.data.into()),
+            (None, None) => Incoming::Binary(self.data.into()),
+        };
+        Ok(Whole::Plain(message))
     }
+}
+
+/// All that came of a message.
+#[derive(Debug)]
+pub(super) enum Whole {
+    Plain(Incoming),
+    /// To be inflated and checked.
+    Compressed(Data, Vec<u8>),
 }

@@ -15,6 +15,13 @@ thread_local! {
 /// Octets that output grows by at least.
 const LEAST_ROOM: usize = 128;
 
+/// Blocks of a message that may be marked as the last of all, and one more for each [`OCTETS_PER_LAST_BLOCK`] that came out.
+/// They say nothing that others would not, and each costs as much as some hundred octets.
+const LAST_BLOCKS: usize = 64;
+
+/// See [`LAST_BLOCKS`].
+const OCTETS_PER_LAST_BLOCK: usize = 1024;
+
 /// What a message must end with after [`TAIL`]: the shortest last block. A message that ends inside a block takes this
 /// for a part of that block, and does not come to its end.
 const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
@@ -38,7 +45,7 @@ const NO_BLOCKS: [u8; 5 * 56] = {
 pub(in crate::frame::websocket) struct Inflate {
     /// Set if the peer's messages may refer to earlier ones: then this is its window.
     takeover: Option<WindowBits>,
-    /// Set within a message, and once it was needed also between messages where they may refer to earlier ones.
+    /// Set while a message is inflated, and once it was needed also between messages where they may refer to earlier ones.
     inflater: Option<Decompress>,
 }
 
@@ -50,33 +57,22 @@ impl Inflate {
         }
     }
 
-    /// Appends what a fragment of a message says to `out`, which must not exceed `limit` octets.
-    pub(in crate::frame::websocket) fn push(
+    /// What a message says, which must not exceed `limit` octets.
+    pub(in crate::frame::websocket) fn message(
         &mut self,
-        fragment: &[u8],
-        out: &mut Vec<u8>,
+        message: &[u8],
         limit: usize,
-    ) -> Result<(), FrameError> {
-        inflate(self.inflater(), fragment, out, limit)?;
-        Ok(())
-    }
-
-    /// As [`push`](Self::push), with the last fragment of a message.
-    pub(in crate::frame::websocket) fn push_last(
-        &mut self,
-        fragment: &[u8],
-        out: &mut Vec<u8>,
-        limit: usize,
-    ) -> Result<(), FrameError> {
-        self.push(fragment, out, limit)?;
-        self.end(out, limit)?;
+    ) -> Result<Vec<u8>, FrameError> {
+        let mut out = Vec::new();
+        inflate(self.inflater(), message, &mut out, limit)?;
+        self.end(&mut out, limit)?;
         if self.takeover.is_none()
             && let Some(mut inflater) = self.inflater.take()
         {
             inflater.reset(false);
             SPARE.set(Some(inflater));
         }
-        Ok(())
+        Ok(out)
     }
 
     /// A message ends where a block does: its end says nothing more.
@@ -115,6 +111,7 @@ fn inflate(
     out: &mut Vec<u8>,
     limit: usize,
 ) -> Result<bool, FrameError> {
+    let mut last_blocks = 0;
     loop {
         if out.len() == out.capacity() {
             // One octet over the limit is enough to know that there is one. In between, memory is in proportion to
@@ -133,6 +130,10 @@ fn inflate(
         }
         // A peer may end a block as the last one of all; more may follow nevertheless (section 7.2.3.4).
         if status == Status::StreamEnd {
+            last_blocks += 1;
+            if last_blocks > LAST_BLOCKS + out.len() / OCTETS_PER_LAST_BLOCK {
+                return Err(FrameError::Corrupt);
+            }
             inflater.reset(false);
         }
         let has_room = out.len() < out.capacity();

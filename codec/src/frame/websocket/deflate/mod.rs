@@ -3,7 +3,8 @@
 //! # Invariants
 //! - What we send never refers to earlier messages (`server_no_context_takeover`, whether or not the peer asks for
 //!   it), so that one compressed frame serves all receivers that agreed on a window.
-//! - While a message is inflated it never takes more memory than the longest message that is allowed.
+//! - What has come of a message is held as it came. While a whole one is inflated it never takes more memory, besides, than
+//!   the longest message that is allowed.
 //! - Between messages nothing is held for a connection, unless its client may refer to earlier messages.
 
 mod deflater;

@@ -212,6 +212,63 @@ fn a_bomb_is_stopped_at_the_limit() {
 }
 
 #[test]
+fn nothing_is_inflated_before_the_message_is_whole() {
+    const MESSAGE_LIMIT: usize = 100_000;
+    let limit = MESSAGE_LIMIT;
+    let bomb = compressed(Data::Text, &vec![b' '; 2 * MESSAGE_LIMIT]);
+    let not_utf8 = compressed(Data::Text, &[0xff].repeat(100));
+    for takeover in [false, true] {
+        for (whole, expected) in [
+            (&bomb, FrameError::TooLong { limit }),
+            (&not_utf8, FrameError::InvalidUtf8),
+        ] {
+            let mut begun = whole.clone();
+            begun[0] &= !FIN;
+            let ping = masked(FIN | PING, b"?");
+            let alive = vec![Incoming::Ping(Bytes::from_static(b"?"))];
+            let frames = [begun, ping, masked(FIN, b"")];
+            assert_eq!(serve(takeover, limit, &frames[..2]), (alive.clone(), None));
+            assert_eq!(serve(takeover, limit, &frames), (alive, Some(expected)));
+        }
+    }
+}
+
+#[test]
+fn no_more_is_held_than_the_longest_message_needs() {
+    let most = deflate_bound(LIMIT);
+    let frames = [
+        masked(RSV1 | BINARY, &[0]),
+        masked(0, &vec![0; most - 2]),
+        masked(0, &[0]),
+    ];
+    assert_eq!(serve(false, LIMIT, &frames), (vec![], None));
+    let too_long = Some(FrameError::TooLong { limit: LIMIT });
+    let over = [&frames[..], &[masked(0, &[0])]].concat();
+    assert_eq!(serve(false, LIMIT, &over), (vec![], too_long));
+    let over = [masked(RSV1 | BINARY, &vec![0; most + 1])];
+    assert_eq!(serve(false, LIMIT, &over), (vec![], too_long));
+}
+
+#[test]
+fn last_blocks_are_few_for_what_they_say() {
+    const EMPTY: &[u8] = &[3, 0];
+    // A KiB as it is.
+    let kib = [&[1, 0, 4, 0xff, 0xfb][..], &[7; 1024]].concat();
+    let message = |empty: usize, full: usize| {
+        let blocks = [kib.repeat(full), EMPTY.repeat(empty), vec![0]].concat();
+        [masked(FIN | RSV1 | BINARY, &blocks)]
+    };
+    for takeover in [false, true] {
+        for full in [0, 100] {
+            let said = vec![Incoming::Binary(vec![7; full * 1024].into())];
+            assert_eq!(serve(takeover, 1 << 20, &message(64, full)), (said, None));
+            let found = serve(takeover, 1 << 20, &message(65, full));
+            assert_eq!(found, (vec![], Some(FrameError::Corrupt)));
+        }
+    }
+}
+
+#[test]
 fn only_what_becomes_shorter_is_compressed() {
     let mut deflater = Deflater::new(WindowBits::LARGEST);
     let short = frame(OpCode::Data(Data::Text), &[b'x'; 63]);
