@@ -3,6 +3,7 @@
 //! Invariant: however it ends, the socket is shut down, so that nothing that waits on it stays behind.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -23,6 +24,9 @@ use crate::wire::{CLOSING_TIMEOUT, SocketWire};
 
 /// How long a connection for which there is no place may take to say in which language to refuse it.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Why a connection is refused whose handshake is in order.
+const NO_DESCRIPTOR: &str = "no descriptor for a connection, which is refused";
 
 /// Serves an accepted socket until it ends. `permit` is its place among the listener's connections, if there
 /// was one left.
@@ -65,12 +69,13 @@ async fn go_on(
     match open(&local, &link, listener, permit, returning).await {
         Ok(Some(Ready {
             opened,
+            socket,
             received,
             permit,
-        })) => match link.give_up() {
-            Ok(socket) => SocketWire::attach(&local, socket, *opened, received, permit).await,
-            Err(error) => tracing::warn!(listener, %error, "no descriptor for a connection"),
-        },
+        })) => {
+            link.give_up();
+            SocketWire::attach(&local, socket, *opened, received, permit).await;
+        }
         Ok(None) => {}
         Err(error) => {
             if error.kind() == io::ErrorKind::TimedOut {
@@ -85,6 +90,7 @@ async fn go_on(
 /// A connection at the end of its handshake.
 struct Ready {
     opened: Box<Opened>,
+    socket: OwnedFd,
     received: Received,
     permit: Option<Permit>,
 }
@@ -98,7 +104,7 @@ async fn open(
     returning: Returning,
 ) -> io::Result<Option<Ready>> {
     let listener = &local.spec.listeners[index];
-    let _in_handshake = local.opening(link);
+    let mut place = local.opening(link);
     let mut timeout = listener.opening_timeout;
     if permit.is_none() {
         local.counters.over_limit.fetch_add(1, Relaxed);
@@ -112,30 +118,38 @@ async fn open(
     let mut is_read = !received.bytes.is_empty();
     loop {
         if !std::mem::take(&mut is_read) {
-            link.set_read_timeout(Some(deadline.saturating_duration_since(Instant::now())));
-            let read = link.read(&local.scratch).await?;
+            let read = place.read(Some(deadline)).await?;
             if read.is_empty() {
                 return Ok(None);
             }
             received.append(read);
         }
-        match opener.look(&mut received.bytes) {
-            Opening::Incomplete => received.keep(0),
-            Opening::Open(opened) => {
-                link.set_read_timeout(None);
-                link.write_all(&opened.reply).await?;
-                return Ok(Some(Ready {
-                    opened,
-                    received,
-                    permit,
-                }));
+        let reply = match opener.look(&mut received.bytes) {
+            Opening::Incomplete => {
+                received.keep(0);
+                continue;
             }
+            // Before the peer hears that it is open.
+            Opening::Open(opened) => match link.duplicate() {
+                Ok(socket) => {
+                    link.write_all(&opened.reply).await?;
+                    return Ok(Some(Ready {
+                        opened,
+                        socket,
+                        received,
+                        permit,
+                    }));
+                }
+                Err(error) => {
+                    tracing::warn!(listener = index, %error, NO_DESCRIPTOR);
+                    opener.no_room(opened.websocket.is_some())
+                }
+            },
             Opening::Echo(echo) => {
-                link.set_read_timeout(None);
                 // Its place among the connections is kept until it ends.
                 let _permit = permit;
                 // In memory of its own: others have no use for it.
-                if let Err(error) = Box::pin(echo.serve(local, link, received)).await {
+                if let Err(error) = Box::pin(echo.serve(local, link, &mut place, received)).await {
                     tracing::debug!(listener = index, %error, "connection to the testee lost");
                 }
                 return Ok(None);
@@ -144,17 +158,24 @@ async fn open(
                 if permit.is_some() {
                     local.counters.refused.fetch_add(1, Relaxed);
                 }
-                // The peer may come back as soon as it knows.
-                drop(permit);
-                drop(received);
-                refuse(local, link, &reply).await?;
-                return Ok(None);
+                reply
             }
-            Opening::HandOff => {
-                hand_off(local, link, index, received.detach(), permit)?;
-                return Ok(None);
-            }
-        }
+            Opening::HandOff => match link.duplicate() {
+                Ok(socket) => {
+                    hand_off(local, link, socket, index, received.detach(), permit);
+                    return Ok(None);
+                }
+                Err(error) => {
+                    tracing::warn!(listener = index, %error, NO_DESCRIPTOR);
+                    opener.no_room(true)
+                }
+            },
+        };
+        // The peer may come back as soon as it knows.
+        drop(permit);
+        drop(received);
+        refuse(local, link, &reply).await?;
+        return Ok(None);
     }
 }
 
@@ -170,12 +191,13 @@ async fn refuse(local: &Local, link: &Link, reply: &[u8]) -> io::Result<()> {
 fn hand_off(
     local: &Local,
     link: &Link,
+    socket: OwnedFd,
     listener: usize,
     received: Bytes,
     permit: Option<Permit>,
-) -> io::Result<()> {
+) {
     if let (Some(handoff), Some(permit)) = (&local.spec.handoff, permit) {
-        let socket = link.give_up()?;
+        link.give_up();
         local.counters.handed_off.fetch_add(1, Relaxed);
         let way_back = WayBack {
             shard: local.inbox.clone(),
@@ -189,7 +211,6 @@ fn hand_off(
             way_back,
         });
     }
-    Ok(())
 }
 
 /// What the peer sends until `deadline`, if it does not end the connection. Closing a socket with unread input would

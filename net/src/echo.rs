@@ -15,7 +15,7 @@ use crosspoint_shard::rt::reactor_turn;
 
 use crate::connection::next_read;
 use crate::link::Link;
-use crate::local::Local;
+use crate::local::{InHandshake, Local};
 use crate::protocol::{Input, websocket_input_of};
 use crate::scratch::Received;
 use crate::spec::WebSocketSpec;
@@ -35,11 +35,12 @@ pub(crate) struct Echo {
 }
 
 impl Echo {
-    /// Serves the connection until it ends. `received` is what came along with its handshake.
+    /// Serves the connection, which keeps its `place` among those that are not WAMP's, until it ends. `received` is what came along with its handshake.
     pub(crate) async fn serve(
         mut self,
         local: &Local,
         link: &Link,
+        place: &mut InHandshake<'_>,
         mut received: Received,
     ) -> io::Result<()> {
         if !self.websocket.tcp_nodelay {
@@ -55,7 +56,7 @@ impl Echo {
                 return self.end(local, link).await;
             }
             reactor_turn().await;
-            let read = link.read(&local.scratch).await?;
+            let read = place.read(None).await?;
             if read.is_empty() {
                 return Ok(());
             }

@@ -97,13 +97,20 @@ impl Link {
         let _ = rustix::net::shutdown(fd::borrow(&self.stream.borrow()), how);
     }
 
-    /// Another descriptor of the socket, in non-blocking mode, for somebody else to go on with. From here on
-    /// the connection is not shut down when it ends here.
-    pub(crate) fn give_up(&self) -> io::Result<OwnedFd> {
+    /// Another descriptor of the socket, in non-blocking mode, for somebody else to go on with once this one is
+    /// [given up](Self::give_up).
+    ///
+    /// # Errors
+    /// If there are no descriptors left.
+    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
         let socket = fd::borrow(&self.stream.borrow()).try_clone_to_owned()?;
         rustix::io::ioctl_fionbio(&socket, true)?;
-        self.given_up.set(true);
         Ok(socket)
+    }
+
+    /// From here on the connection is not shut down when it ends here.
+    pub(crate) fn give_up(&self) {
+        self.given_up.set(true);
     }
 }
 

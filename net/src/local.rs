@@ -3,10 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use crosspoint_shard::rt::{Opening, Watcher};
 use crosspoint_shard::{Event, ShardRc};
 
@@ -33,11 +35,16 @@ pub(crate) struct Local {
     last_opening: Cell<u64>,
 }
 
+/// How long a connection in its handshake may be silent and yet be waited for as if it would say something now.
+const SILENCE: Duration = Duration::from_millis(50);
+
 /// A connection's place among those in their handshake; see [`Local::opening`].
 pub(crate) struct InHandshake<'l> {
     local: &'l Local,
+    link: &'l Link,
     number: u64,
-    _busy: Opening,
+    /// Set but while it is silent.
+    busy: Option<Opening>,
 }
 
 impl Local {
@@ -63,15 +70,15 @@ impl Local {
     }
 
     /// Until the result is dropped, `link` is cut off when the server ends.
-    pub(crate) fn opening(&self, link: &Rc<Link>) -> InHandshake<'_> {
+    pub(crate) fn opening<'l>(&'l self, link: &'l Rc<Link>) -> InHandshake<'l> {
         let number = self.last_opening.get() + 1;
         self.last_opening.set(number);
         self.opening.borrow_mut().insert(number, Rc::clone(link));
-        let _busy = self.watcher.opening();
         InHandshake {
             local: self,
+            link,
             number,
-            _busy,
+            busy: Some(self.watcher.opening()),
         }
     }
 
@@ -79,6 +86,29 @@ impl Local {
     pub(crate) async fn cut_off_at_end(self: Rc<Self>) {
         self.stopping.wait().await;
         self.opening.borrow().values().for_each(|link| link.shut_down());
+    }
+}
+
+impl InHandshake<'_> {
+    /// Reads what there is, at least one byte; nothing at the end of the stream. Where nothing comes for a while the shard
+    /// waits as if there were no such connection: what comes then is read a [slice](crosspoint_shard::SLICE) later at most.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] at `deadline`, if there is one; others if the connection is lost.
+    pub(crate) async fn read(&mut self, deadline: Option<Instant>) -> io::Result<BytesMut> {
+        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let mut span = Some(left().map_or(SILENCE, |left| left.min(SILENCE)));
+        loop {
+            self.link.set_read_timeout(span);
+            let read = self.link.read(&self.local.scratch).await;
+            let is_silent = matches!(&read, Err(error) if error.kind() == io::ErrorKind::TimedOut);
+            if !is_silent || self.busy.is_none() {
+                self.busy.get_or_insert_with(|| self.local.watcher.opening());
+                return read;
+            }
+            self.busy = None;
+            span = left();
+        }
     }
 }
 

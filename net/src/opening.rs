@@ -17,6 +17,9 @@ use crate::echo::Echo;
 use crate::protocol::Protocol;
 use crate::spec::{HttpSpec, ListenerSpec, RawSocketSpec, WebSocketSpec};
 
+/// Why a connection is refused whatever it asks for.
+const NO_ROOM: &str = "The router has as many connections as it takes";
+
 /// What to do with a connection that has sent something.
 #[derive(Debug)]
 pub(crate) enum Opening {
@@ -83,6 +86,14 @@ impl<'s> Opener<'s> {
         }
     }
 
+    /// What to answer where a handshake was in order, but nothing is left to go on with.
+    pub(crate) fn no_room(&self, is_http: bool) -> Bytes {
+        match &self.listener.http {
+            Some(spec) if is_http => http_refusal(spec, 503, NO_ROOM),
+            _ => Bytes::copy_from_slice(&Refusal::MaxConnections.reply()),
+        }
+    }
+
     fn look_at_rawsocket(&self, spec: &RawSocketSpec, buf: &mut BytesMut) -> Opening {
         let refuse = |refusal: Refusal| Opening::Refuse(Bytes::copy_from_slice(&refusal.reply()));
         match rawsocket::accept(buf, &spec.formats, spec.max_message) {
@@ -115,7 +126,7 @@ impl<'s> Opener<'s> {
             Err(error) => return refuse_http(spec, error.status(), &error.to_string()),
         };
         if !self.admitted {
-            return refuse_http(spec, 503, "The router has as many connections as it takes");
+            return refuse_http(spec, 503, NO_ROOM);
         }
         let websocket = spec.route(head.path()).and_then(|route| route.websocket.as_ref());
         match websocket {
@@ -181,12 +192,11 @@ fn upgrade_testee(websocket: &Arc<WebSocketSpec>, head: &RequestHead<'_, '_>) ->
 }
 
 fn refuse_http(spec: &HttpSpec, status: u16, text: &str) -> Opening {
-    Opening::Refuse(http::text_response(
-        status,
-        &spec.server,
-        &[],
-        &format!("{text}.\n"),
-    ))
+    Opening::Refuse(http_refusal(spec, status, text))
+}
+
+fn http_refusal(spec: &HttpSpec, status: u16, text: &str) -> Bytes {
+    http::text_response(status, &spec.server, &[], &format!("{text}.\n"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What needs an executor and a shard, but no server.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use crosspoint_codec::PayloadValues;
 use crosspoint_codec::frame::websocket::handshake::Upgrade;
 use crosspoint_codec::frame::websocket::{Decoder, Role, pong};
@@ -177,5 +177,49 @@ fn the_time_to_close_begins_when_that_is_asked_for() {
         }
         let error = peer.write(&[0]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    });
+}
+
+/// Lets others work until there is what is waited for.
+async fn until(condition: impl Fn() -> bool) {
+    let deadline = far();
+    while !condition() {
+        assert!(Instant::now() < deadline);
+        reactor_turn().await;
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_connection_in_its_handshake_that_is_silent() {
+    run(async {
+        let local = local();
+        let watcher = local.watcher.clone();
+        let (mut peer, ours) = UnixStream::pair().unwrap();
+        let read = Rc::new(RefCell::new(Vec::new()));
+        let reads = Rc::clone(&read);
+        spawn(async move {
+            let link = Rc::new(Link::new(fd::stream(ours.into())));
+            let mut place = local.opening(&link);
+            for deadline in [Some(far()), None] {
+                let octets = place.read(deadline).await.unwrap();
+                assert!(local.watcher.has_openings());
+                reads.borrow_mut().push(octets);
+            }
+            let error = place
+                .read(Some(Instant::now() + Duration::from_millis(100)))
+                .await;
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::TimedOut);
+            reads.borrow_mut().push(BytesMut::new());
+        });
+        for octets in [&b"GET"[..], b" /"] {
+            until(|| watcher.has_openings()).await;
+            until(|| !watcher.has_openings()).await;
+            let before = read.borrow().len();
+            peer.write_all(octets).unwrap();
+            until(|| read.borrow().len() > before).await;
+            assert_eq!(read.borrow()[before], octets);
+        }
+        until(|| read.borrow().len() == 3).await;
+        assert!(!watcher.has_openings());
     });
 }

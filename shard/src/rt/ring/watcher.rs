@@ -81,7 +81,9 @@ impl Watcher {
         self.0.yield_soon.take()
     }
 
-    pub(in crate::rt) fn has_openings(&self) -> bool {
+    /// Whether a result of [`opening`](Self::opening) exists.
+    #[must_use]
+    pub fn has_openings(&self) -> bool {
         self.0.openings.get() > 0
     }
 
