@@ -198,9 +198,55 @@ fn a_peer_that_takes_nothing_is_closed_in_the_end() {
     world.make_room(&slow, Some(10));
     world.pass(Duration::from_secs(20));
     assert!(!slow.wire.closed.get());
+    slow.wire.is_late.set(true);
     world.pass(Duration::from_secs(11));
     assert!(slow.wire.closed.get());
     assert_eq!(world.shards[0].counters().closed_stalled.get(), 1);
+}
+
+/// A socket tells of room only where much of its buffer is free, which a slow reader may not get to for long.
+#[test]
+fn a_peer_that_takes_little_at_a_time_is_not_closed() {
+    let (mut world, publisher, slow, _) = scene(SlowConsumer::Drop);
+    publish(&mut world, &publisher, 3);
+    slow.wire.is_late.set(true);
+    for _ in 0..3 {
+        slow.wire.room.set(Some(10));
+        world.pass(Duration::from_secs(31));
+        assert_eq!(slow.wire.room.get(), Some(0));
+        assert!(!slow.wire.closed.get());
+    }
+    // All that is left. What follows waits until the socket tells of room.
+    slow.wire.room.set(None);
+    world.pass(Duration::from_secs(31));
+    assert_eq!(slow.received().len(), 3);
+    world.pass(Duration::from_secs(100));
+    publish(&mut world, &publisher, 1);
+    world.make_room(&slow, None);
+    assert_eq!(slow.received().len(), 1);
+    assert!(!slow.wire.closed.get());
+    // Until it takes nothing.
+    slow.wire.room.set(Some(0));
+    publish(&mut world, &publisher, 1);
+    world.pass(Duration::from_secs(31));
+    assert!(slow.wire.closed.get());
+    assert_eq!(world.shards[0].counters().closed_stalled.get(), 1);
+}
+
+#[test]
+fn a_connection_is_closed_once_a_slow_peer_took_the_last_of_it() {
+    let (mut world, publisher, slow, _) = scene(SlowConsumer::Drop);
+    publish(&mut world, &publisher, 1);
+    // No message, so an ABORT follows what is queued.
+    world.send(&slow, &json!([0]));
+    assert!(!slow.wire.closed.get());
+    slow.wire.room.set(None);
+    slow.wire.is_late.set(true);
+    world.pass(Duration::from_secs(31));
+    let kinds: Vec<_> = slow.received().iter().map(|message| message[0].clone()).collect();
+    assert_eq!(kinds, [36, 3]);
+    assert!(slow.wire.closed.get());
+    assert_eq!(world.shards[0].counters().closed_stalled.get(), 0);
 }
 
 #[test]

@@ -151,7 +151,8 @@ impl Shard {
         }
     }
 
-    fn close_if_written(&mut self, conn: ConnKey) {
+    #[inline]
+    pub(super) fn close_if_written(&mut self, conn: ConnKey) {
         if self
             .table
             .get(conn)

@@ -9,6 +9,7 @@ use crosspoint_core::router::Router;
 use crosspoint_core::time::Time;
 
 use super::Shard;
+use crate::table::Phase;
 use crate::wire::Wire;
 
 impl Shard {
@@ -80,9 +81,14 @@ impl Shard {
                 continue;
             };
             let deadline = connection.progress.after(self.config.stall_timeout);
-            if !connection.blocked {
+            if !connection.blocked || connection.phase == Phase::Closed {
                 connection.watched = false;
-            } else if deadline <= now {
+            } else if deadline > now {
+                self.stalls.push(Reverse((deadline, conn)));
+            } else if self.takes_some(conn) {
+                self.stalls
+                    .push(Reverse((now.after(self.config.stall_timeout), conn)));
+            } else {
                 self.counters.closed_stalled.one();
                 tracing::info!(
                     shard = self.me.0,
@@ -90,9 +96,32 @@ impl Shard {
                     "connection closed: its peer takes nothing"
                 );
                 self.close_now(conn);
-            } else {
-                self.stalls.push(Reverse((deadline, conn)));
             }
         }
+    }
+
+    /// Whether a blocked connection makes progress after all: the kernel tells of room only once much of the socket's buffer
+    /// is free, which takes a peer that reads slowly longer than the stall timeout. What is queued later waits for that
+    /// nevertheless.
+    #[cold]
+    fn takes_some(&mut self, conn: ConnKey) -> bool {
+        let Some(connection) = self.table.get_mut(conn) else {
+            return false;
+        };
+        if !connection.outbox.is_empty() {
+            let mut slices = Vec::new();
+            let offered = connection.outbox.offer(&mut slices);
+            let written = connection.wire.write(&slices);
+            self.counters.writes.one();
+            match connection.outbox.wrote(offered, written) {
+                Ok(wrote) if wrote.bytes > 0 => self.counters.written_bytes.add(wrote.bytes as u64),
+                _ => return false,
+            }
+        }
+        connection.progress = self.clock.now();
+        if connection.outbox.is_empty() {
+            self.close_if_written(conn);
+        }
+        true
     }
 }
