@@ -4,6 +4,7 @@
 //! - [`config`] reads and checks configuration files into plain values.
 //! - `boot` turns these into what the shards are told; `welcome` tells a person where to connect.
 //! - `cpus` keeps the router to some of the machine's CPUs.
+//! - `losses` warns of what the router refuses and drops.
 //! - [`control`] serves all HTTP that is not WAMP.
 #![forbid(unsafe_code)]
 
@@ -13,6 +14,8 @@ pub mod config;
 pub mod control;
 mod cpus;
 pub mod logging;
+mod losses;
+mod report;
 pub mod start;
 mod storage;
 mod welcome;

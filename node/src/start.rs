@@ -20,6 +20,7 @@ use crate::cli::{LogFormat, StartArgs};
 use crate::config::{self, Config, Endpoint, LoadError, Shards};
 use crate::control::{self, Surroundings};
 use crate::cpus;
+use crate::losses::Losses;
 use crate::storage::Stores;
 use crate::welcome::welcome;
 
@@ -91,6 +92,7 @@ pub fn start(args: &StartArgs) -> Result<(), Failure> {
         .map_err(|error| not_started(&error, &config, args))?;
     announce(&config, running.addresses(), shards.into(), args);
 
+    let losses = Losses::of(&running);
     let connector = running.connector().clone();
     let surroundings = Surroundings {
         connect: Arc::new(move |format, access| connector.connect(format, access)),
@@ -99,7 +101,9 @@ pub fn start(args: &StartArgs) -> Result<(), Failure> {
     let listeners = config.router.listeners;
     let ended = runtime.block_on(async {
         let web = tokio::spawn(async move { control::serve(&listeners, &surroundings, connections).await });
+        let losses = tokio::spawn(losses.watch());
         let ended = until_signal(signals, running, stores).await;
+        losses.abort();
         web.abort();
         ended
     });

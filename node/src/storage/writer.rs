@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 
 use super::file::{File, Place, Unusable};
 use crate::config::Storage;
+use crate::report::Report;
 
 /// Changes that the queue takes beyond a full batch: they come while that one is written.
 const QUEUE: usize = 10_000;
@@ -34,9 +35,6 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 
 /// How much longer than an attempt the pause after it is: each opens the file anew, which reads all of it.
 const RETRY_SHARE: u32 = 10;
-
-/// Between two reports of the same trouble.
-const REPORT: Duration = Duration::from_secs(10);
 
 /// What a store counts: events, and batches of them.
 #[derive(Debug, Default)]
@@ -324,32 +322,4 @@ pub(super) fn retry_after(took: Duration) -> Duration {
 pub(super) fn pause(rung: &Receiver<()>, stopping: &AtomicBool, span: Duration) {
     let end = Instant::now() + span;
     while rung.recv_deadline(end).is_ok() && !stopping.load(Relaxed) {}
-}
-
-/// Counts trouble, and says when to report it.
-#[derive(Debug, Default)]
-struct Report {
-    count: u64,
-    reported: u64,
-    last: Option<Instant>,
-}
-
-impl Report {
-    /// `more` of it.
-    fn add(&mut self, more: u64) -> Option<u64> {
-        self.reach(self.count + more)
-    }
-
-    /// So many of it by now: how many are to be reported, if it is time for it.
-    fn reach(&mut self, count: u64) -> Option<u64> {
-        self.count = count;
-        let is_time = self.last.is_none_or(|last| last.elapsed() >= REPORT);
-        if count == self.reported || !is_time {
-            return None;
-        }
-        self.last = Some(Instant::now());
-        let fresh = count - self.reported;
-        self.reported = count;
-        Some(fresh)
-    }
 }
