@@ -13,6 +13,7 @@ mod directory;
 mod filter;
 mod history;
 mod kept;
+mod live;
 mod log;
 mod look_up;
 mod publish;
@@ -126,7 +127,7 @@ impl Broker {
             interest: HashMap::with_hasher(hasher.clone()),
             pattern_interest: PatternMap::new(hasher.clone()),
             retaining: Retaining::new(&realm.retention, shards),
-            searches: Searches::new(hasher),
+            searches: Searches::new(hasher, realm.retention.events),
             histories: Histories::new(&realm.histories, (me, id), (keys, &mut directory), hasher),
             directory,
         }

@@ -7,12 +7,13 @@
 //! Invariant: of one connection's questions for patterns no more than one is under way; the others stand in a line. So
 //! nobody's questions keep another's waiting, and those that are given up in the line cost no shard anything.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use ahash::{HashMap, RandomState};
 
 use super::kept::fitting;
+use super::live::Live;
 use super::look_up::ANSWER_BYTES;
 use super::publish::event;
 use crate::effect::{Effect, Effects};
@@ -25,6 +26,9 @@ use crate::router::{Refusal, Router};
 /// Most questions of one session.
 const QUESTIONS: usize = 10_000;
 
+/// For so many topics it is known at least that something newer came live.
+const LIVE: usize = 10_000;
+
 /// A realm's subscribers on one shard that wait for retained events.
 #[derive(Debug)]
 pub(super) struct Searches {
@@ -32,6 +36,8 @@ pub(super) struct Searches {
     lines: HashMap<ConnKey, Line>,
     /// Counts the live publications that supersede something.
     moment: u64,
+    /// Most topics of one connection of which it is known that something newer came live.
+    most_live: usize,
     hasher: RandomState,
 }
 
@@ -60,13 +66,18 @@ struct Line {
     patterns: VecDeque<Token>,
     /// How many questions there are, with those that were given up.
     len: usize,
-    /// When something came live last, by the hash of its topic.
-    live: HashMap<(SubscriptionId, u64), u64>,
+    /// The questions that somebody waits for still; the first was asked first.
+    open: BTreeSet<Token>,
+    /// What came live since the first of `open` was asked: it supersedes what is found of the same topic, whatever the
+    /// subscription, since a publication reaches all that match it at once.
+    live: Live,
 }
 
 impl Searches {
-    pub(super) fn new(hasher: &RandomState) -> Self {
+    /// For a realm that retains no more than `events`.
+    pub(super) fn new(hasher: &RandomState, events: usize) -> Self {
         Self {
+            most_live: events.saturating_mul(2).max(LIVE),
             searches: HashMap::with_hasher(hasher.clone()),
             lines: HashMap::with_hasher(hasher.clone()),
             moment: 0,
@@ -76,7 +87,8 @@ impl Searches {
 
     /// Entries of all tables.
     pub(super) fn held(&self) -> usize {
-        self.searches.len() + self.lines.len()
+        let live = self.lines.values().map(|line| line.live.len());
+        self.searches.len() + self.lines.len() + live.sum::<usize>()
     }
 
     /// Whether there is room for one more of the session on `conn`.
@@ -95,9 +107,11 @@ impl Searches {
             by_subscription: HashMap::with_hasher(hasher.clone()),
             patterns: VecDeque::new(),
             len: 0,
-            live: HashMap::with_hasher(hasher.clone()),
+            open: BTreeSet::new(),
+            live: Live::new(hasher),
         });
         line.len += 1;
+        line.open.insert(token);
         let of_subscription = line.by_subscription.entry(search.subscription);
         of_subscription.or_default().push_back(token);
         let is_pattern = search.key.policy != MatchPolicy::Exact;
@@ -153,11 +167,9 @@ impl Searches {
                 line.by_subscription.remove(&subscription);
             }
         }
-        search.found.retain(|event| {
-            let topic = self.hasher.hash_one(&event.publication.topic);
-            let live = line.live.get(&(subscription, topic));
-            live.is_none_or(|moment| *moment <= search.since)
-        });
+        search.drop_superseded(&line.live, &self.hasher);
+        line.open.remove(&token);
+        line.forget_live(&self.searches);
         Some(search)
     }
 
@@ -170,6 +182,7 @@ impl Searches {
             return;
         };
         for token in tokens {
+            line.open.remove(&token);
             let Some(search) = self.searches.get_mut(&token) else {
                 continue;
             };
@@ -183,15 +196,45 @@ impl Searches {
             self.searches.remove(&token);
             line.len -= usize::from(!is_in_line);
         }
+        line.forget_live(&self.searches);
         self.drop_if_empty(conn);
     }
 
     /// A live publication that is retained too reaches the session on `conn`, which needs no older one of its topic.
-    fn came_live(&mut self, conn: ConnKey, subscription: SubscriptionId, topic: u64) {
-        if let Some(line) = self.lines.get_mut(&conn) {
-            self.moment += 1;
-            line.live.insert((subscription, topic), self.moment);
+    fn came_live(&mut self, conn: ConnKey, topic: u64) {
+        let Some(line) = self.lines.get_mut(&conn).filter(|line| !line.open.is_empty()) else {
+            return;
+        };
+        line.live.came(topic, self.moment);
+        if line.live.len() <= self.most_live {
+            return;
         }
+        // After the oldest quarter came half as many others again as all shards retain, so that it is hardly found any more;
+        // what is found already is dropped here.
+        for token in &line.open {
+            if let Some(search) = self.searches.get_mut(token) {
+                search.drop_superseded(&line.live, &self.hasher);
+            }
+        }
+        line.live.forget_quarter();
+    }
+}
+
+impl Search {
+    /// Drops what is found of topics of which something newer came live.
+    fn drop_superseded(&mut self, live: &Live, hasher: &RandomState) {
+        let since = self.since;
+        self.found
+            .retain(|event| !live.is_newer(hasher.hash_one(&event.publication.topic), since));
+    }
+}
+
+impl Line {
+    /// Forgets what came live before all questions that somebody waits for.
+    fn forget_live(&mut self, searches: &HashMap<Token, Search>) {
+        let first = self.open.first().and_then(|token| searches.get(token));
+        self.live
+            .forget_until(first.map_or(u64::MAX, |search| search.since));
     }
 }
 
@@ -283,10 +326,11 @@ impl Router {
             return;
         }
         let topic = searches.hasher.hash_one(&publication.topic);
+        searches.moment += 1;
         for effect in &fx.list[begun..] {
-            if let Effect::Deliver { event, receivers } = effect {
+            if let Effect::Deliver { receivers, .. } = effect {
                 for conn in &fx.receivers[receivers.clone()] {
-                    searches.came_live(*conn, event.subscription, topic);
+                    searches.came_live(*conn, topic);
                 }
             }
         }
@@ -309,5 +353,89 @@ fn send_retained(search: Search, most: usize, fx: &mut Effects) {
             event: Box::new(event),
             receivers,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::PublicationId;
+    use crate::payload::Payload;
+    use crate::session::Identity;
+    use crate::time::Time;
+    use crate::value::Dict;
+
+    fn search(conn: ConnKey) -> Search {
+        let identity = Identity {
+            authid: "somebody".into(),
+            authrole: "user".into(),
+        };
+        Search {
+            conn,
+            subscriber: Disclosed {
+                session: SessionId(1),
+                identity: Arc::new(identity),
+            },
+            subscription: SubscriptionId(1),
+            key: Key {
+                realm: RealmId(0),
+                policy: MatchPolicy::Prefix,
+                uri: Arc::from(""),
+            },
+            waiting_for: 2,
+            found: Vec::new(),
+            since: 0,
+            is_over: false,
+        }
+    }
+
+    fn retained(topic: &'static str) -> Retained {
+        let publication = Publication {
+            realm: RealmId(0),
+            topic: topic.into(),
+            publication: PublicationId(1),
+            publisher: None,
+            trustlevel: None,
+            receivers: None,
+            retain: true,
+            rest: Dict::new(),
+            payload: Payload::EMPTY,
+        };
+        Retained {
+            at: Time::default(),
+            bytes: 1,
+            publication: Arc::new(publication),
+        }
+    }
+
+    /// What one shard found is superseded, also if so much came live until the other has answered that not all is known.
+    #[test]
+    fn what_is_found_before_much_comes_live_is_superseded_too() {
+        let hasher = RandomState::with_seeds(1, 2, 3, 4);
+        let mut searches = Searches::new(&hasher, 0);
+        let (conn, token) = (
+            ConnKey {
+                slot: 0,
+                generation: 0,
+            },
+            Token(1),
+        );
+        searches.open(token, search(conn));
+        assert!(
+            searches
+                .answered(token, vec![retained("old"), retained("other")])
+                .is_none()
+        );
+        let others = (0..3 * LIVE as u64).filter(|topic| *topic != hasher.hash_one("other"));
+        for topic in [hasher.hash_one("old")].into_iter().chain(others) {
+            searches.moment += 1;
+            searches.came_live(conn, topic);
+        }
+        assert!(searches.held() <= LIVE + 2);
+        let found = searches.answered(token, Vec::new()).map(|search| search.found);
+        let found = found.iter().flatten().map(|event| &*event.publication.topic);
+        assert_eq!(found.collect::<Vec<_>>(), ["other"]);
+        searches.drop_if_empty(conn);
+        assert_eq!(searches.held(), 0);
     }
 }

@@ -1,5 +1,6 @@
 //! What it takes to look through many retained events, and who waits for it.
 
+use crosspoint_core::message::Message;
 use crosspoint_core::options::{MatchPolicy, PublishOptions};
 
 use crate::history::{get_events, history_of_a};
@@ -17,6 +18,7 @@ fn in_short_steps(scenario: impl Fn(Mesh)) {
         scenario(retaining(Mesh::with(shards, |config| {
             config.search_step = STEP;
             config.realms[0].retention.per_subscribe = 50;
+            config.realms[0].retention.events = 5_000;
         })));
     }
 }
@@ -161,6 +163,86 @@ fn no_realm_and_no_kind_of_question_keeps_another_waiting() {
             assert_eq!(heard.len(), 10);
         }
     }
+}
+
+/// What is held for subscriptions and searches on all shards.
+fn held(mesh: &Mesh) -> usize {
+    (0..mesh.shards())
+        .map(|shard| mesh.leftovers(shard).subscriptions)
+        .sum()
+}
+
+/// PUBLISH to be retained, that its publisher gets too.
+fn retain_for_all(request: u64, topic: &'static str) -> Message {
+    retain(request, topic, topic, |options| options.exclude_me = Some(false))
+}
+
+#[test]
+fn what_came_live_is_known_no_longer_than_a_question_waits_that_is_older() {
+    const AT_ONCE: usize = 100;
+    in_short_steps(|mut mesh| {
+        let [busy, other] = [(); 2].map(|()| mesh.join());
+        // Each event comes by two subscriptions.
+        mesh.say(busy, subscribe_by(1, MatchPolicy::Prefix, "u"));
+        mesh.say(busy, subscribe_by(2, MatchPolicy::Wildcard, ""));
+        for request in 3..8 {
+            mesh.say(busy, subscribe_retained(request, MatchPolicy::Prefix, "t1"));
+        }
+        mesh.say(busy, retain_for_all(8, "t150"));
+        mesh.got(busy);
+        let before = held(&mesh);
+        let (mut most, mut heard) = (0, Vec::new());
+        for (round, topics) in topics("u", 5, 40 * AT_ONCE).chunks(AT_ONCE).enumerate() {
+            for (topic, request) in topics.iter().zip(0..) {
+                mesh.say(busy, retain_for_all(request, topic));
+            }
+            if round == 0 {
+                assert_eq!(held(&mesh) - before, AT_ONCE);
+            }
+            most = most.max(held(&mesh).saturating_sub(before));
+            // For each question that is answered there is another.
+            mesh.say(busy, subscribe_retained(9, MatchPolicy::Prefix, "t1"));
+            mesh.got(busy);
+            heard.extend(wait(&mut mesh, busy).1);
+        }
+        assert!((AT_ONCE..15 * AT_ONCE).contains(&most), "{most}");
+        for _ in 0..500 {
+            mesh.pass(1);
+        }
+        heard.extend(mesh.heard(busy));
+        // Those get it that were asked after it came.
+        let newer = heard
+            .iter()
+            .filter(|text| *text == "EVENT t150 retained topic=t150");
+        assert_eq!(newer.count(), 40);
+        // Nobody waits any more, and so nothing is known.
+        assert!(held(&mesh) <= before, "{} instead of {before}", held(&mesh));
+        mesh.say(other, retain_for_all(1, "u"));
+        assert!(held(&mesh) <= before);
+    });
+}
+
+#[test]
+fn of_so_many_topics_at_most_it_is_known_what_came_live() {
+    in_short_steps(|mut mesh| {
+        let busy = mesh.join();
+        mesh.say(busy, subscribe_by(1, MatchPolicy::Prefix, "u"));
+        mesh.say(busy, subscribe_retained(2, MatchPolicy::Wildcard, ""));
+        let before = held(&mesh);
+        let mut most = 0;
+        for (topic, request) in topics("u", 6, 10_020).into_iter().zip(0..) {
+            mesh.say(busy, retain_for_all(request, topic));
+            most = most.max(held(&mesh) - before);
+        }
+        assert_eq!(most, 10_000);
+        // All that is retained now came live, and that is known still.
+        mesh.got(busy);
+        for _ in 0..1_000 {
+            mesh.pass(1);
+        }
+        assert_eq!(mesh.heard(busy), [""; 0]);
+        assert!(held(&mesh) <= before);
+    });
 }
 
 #[test]
