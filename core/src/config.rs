@@ -207,8 +207,12 @@ pub struct Limits {
     pub uri_bytes: usize,
     /// Most subscriptions of a session.
     pub subscriptions: usize,
+    /// Most of them that are wildcards: a topic may have to be compared with all of them, and have no event for anybody.
+    pub wildcard_subscriptions: usize,
     /// Most registrations of a session.
     pub registrations: usize,
+    /// Most of them that are wildcards, likewise.
+    pub wildcard_registrations: usize,
     /// Most bytes of the URIs of a session's registrations, which every shard knows.
     pub registration_bytes: usize,
     /// Most calls of a session that wait for an answer.
@@ -231,7 +235,9 @@ impl Default for Limits {
         Self {
             uri_bytes: 1024,
             subscriptions: 100_000,
+            wildcard_subscriptions: 5_000,
             registrations: 100_000,
+            wildcard_registrations: 5_000,
             registration_bytes: 16 << 20,
             pending_calls: 10_000,
             kept_bytes: 16 << 20,

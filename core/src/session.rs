@@ -68,6 +68,8 @@ pub(crate) struct Session {
     pub(crate) subscriptions: SmallSet<SubscriptionId>,
     /// How many SUBSCRIBEs wait for their grant.
     pub(crate) subscribing: u32,
+    /// How many of both are for wildcards.
+    pub(crate) wildcards: u32,
     /// Its registrations, and the REGISTERs that wait for their grant.
     pub(crate) serving: Serving,
     /// The calls of meta procedures that wait for shards.
@@ -144,6 +146,7 @@ impl Session {
             last_request: 0,
             subscriptions: SmallSet::default(),
             subscribing: 0,
+            wildcards: 0,
             serving: Serving::default(),
             asking: Asking::default(),
             calls: LazyMap::default(),

@@ -184,7 +184,9 @@ fn session_limits(limits: &config::Limits) -> core::Limits {
     core::Limits {
         uri_bytes: limits.uri_length,
         subscriptions: limits.subscriptions_per_session,
+        wildcard_subscriptions: limits.wildcard_subscriptions_per_session,
         registrations: limits.registrations_per_session,
+        wildcard_registrations: limits.wildcard_registrations_per_session,
         registration_bytes: limits.registration_bytes_per_session,
         pending_calls: limits.pending_calls_per_session,
         kept_bytes: limits.call_bytes_per_session,

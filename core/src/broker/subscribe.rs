@@ -10,6 +10,7 @@ use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{ConnKey, RealmId, SessionId, ShardId, SubscriptionId};
 use crate::message::{Message, RequestKind, Subscribe, Subscribed, Unsubscribe, Unsubscribed};
+use crate::options::MatchPolicy;
 use crate::peer::{Grant as Asked, Interest, Key, PeerMessage, SubscriptionGrant, Token};
 use crate::router::{Pending, Refusal, Router, invalid_uri};
 use crate::small_set::SmallSet;
@@ -31,7 +32,6 @@ impl Router {
             return Ok(());
         };
         let (realm, policy) = (session.realm, subscribe.options.match_policy.unwrap_or_default());
-        let held = session.subscriptions.len() + session.subscribing as usize;
         let waiting = Waiting {
             conn,
             session: session.id,
@@ -54,9 +54,9 @@ impl Router {
         }
         let known = broker.local.get(policy, &subscribe.topic).copied();
         if let Some(slot) = known {
-            return self.join(slot, realm, waiting, held, fx);
+            return self.join(slot, realm, (waiting, policy), fx);
         }
-        self.check_subscription_limit(held)?;
+        self.check_subscription_limit(conn, policy)?;
         let key = Key {
             realm,
             policy,
@@ -66,15 +66,21 @@ impl Router {
         Ok(())
     }
 
-    fn check_subscription_limit(&self, held: usize) -> Result<(), Refusal> {
-        let limit = self.config.limits.subscriptions;
-        if held < limit {
+    /// Whether there is room for one more of the session on `conn`.
+    fn check_subscription_limit(&self, conn: ConnKey, policy: MatchPolicy) -> Result<(), Refusal> {
+        let Some(session) = self.conns.session(conn) else {
             return Ok(());
-        }
-        Err(Refusal::new(
-            uri::LIMIT_EXCEEDED,
-            format!("a session may have {limit} subscriptions"),
-        ))
+        };
+        let limits = &self.config.limits;
+        let (most, most_wildcards) = (limits.subscriptions, limits.wildcard_subscriptions);
+        let message = if session.subscriptions.len() + session.subscribing as usize >= most {
+            format!("a session may have {most} subscriptions")
+        } else if policy == MatchPolicy::Wildcard && session.wildcards as usize >= most_wildcards {
+            format!("a session may have {most_wildcards} wildcard subscriptions")
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::new(uri::LIMIT_EXCEEDED, message))
     }
 
     /// One more subscriber, or the same again, to a subscription that this shard has or waits for.
@@ -82,8 +88,7 @@ impl Router {
         &mut self,
         slot: u32,
         realm: RealmId,
-        waiting: Waiting,
-        held: usize,
+        (waiting, policy): (Waiting, MatchPolicy),
         fx: &mut Effects,
     ) -> Result<(), Refusal> {
         let Some(subscription) = self.realm(realm).broker.subscriptions.slot_mut(slot) else {
@@ -93,32 +98,37 @@ impl Router {
             Grant::Granted(id) => {
                 let id = *id;
                 if !subscription.subscribers.contains(waiting.conn) {
-                    self.check_subscription_limit(held)?;
+                    self.check_subscription_limit(waiting.conn, policy)?;
                 }
                 self.add_subscriber(realm, slot, id, waiting, fx);
             }
             Grant::Pending(asking) => {
                 asking.waiting.push(waiting);
-                self.check_subscription_limit(held).inspect_err(|_| {
-                    if let Some(place) = self.realms[realm.0 as usize].broker.subscriptions.slot_mut(slot)
-                        && let Grant::Pending(asking) = &mut place.state
-                    {
-                        asking.waiting.pop();
-                    }
-                })?;
-                if let Some(session) = self.conns.session_mut(waiting.conn) {
-                    session.subscribing += 1;
-                }
+                self.check_subscription_limit(waiting.conn, policy)
+                    .inspect_err(|_| {
+                        if let Some(place) = self.realms[realm.0 as usize].broker.subscriptions.slot_mut(slot)
+                            && let Grant::Pending(asking) = &mut place.state
+                        {
+                            asking.waiting.pop();
+                        }
+                    })?;
+                self.begin_subscribing(waiting.conn, policy);
             }
         }
         Ok(())
     }
 
+    /// A SUBSCRIBE waits for its grant.
+    fn begin_subscribing(&mut self, conn: ConnKey, policy: MatchPolicy) {
+        if let Some(session) = self.conns.session_mut(conn) {
+            session.subscribing += 1;
+            session.wildcards += u32::from(policy == MatchPolicy::Wildcard);
+        }
+    }
+
     /// The first subscriber on this shard: the key's owner makes it known to all shards.
     fn ask_for_subscription(&mut self, key: Key, waiting: Waiting, fx: &mut Effects) {
-        if let Some(session) = self.conns.session_mut(waiting.conn) {
-            session.subscribing += 1;
-        }
+        self.begin_subscribing(waiting.conn, key.policy);
         let broker = &mut self.realm(key.realm).broker;
         let state = Grant::Pending(Box::new(Asking {
             id: None,
@@ -238,6 +248,7 @@ impl Router {
             unreachable!("a subscription is granted once, by its owner's announcement");
         };
         subscription.state = Grant::Granted(id);
+        let is_wildcard = subscription.key.policy == MatchPolicy::Wildcard;
         broker.by_id.insert(id, slot);
         let Some(last) = waiting.last().map(|waiting| waiting.session) else {
             unreachable!("somebody asked for the subscription");
@@ -249,6 +260,7 @@ impl Router {
                 .filter(|session| session.id == waiting.session)
             {
                 session.subscribing -= 1;
+                session.wildcards -= u32::from(is_wildcard);
                 self.add_subscriber(realm, slot, id, waiting, fx);
             }
         }
@@ -267,6 +279,10 @@ impl Router {
         if let Some(subscription) = broker.subscriptions.slot_mut(slot)
             && subscription.subscribers.insert(who.conn, &self.hasher)
         {
+            let is_wildcard = subscription.key.policy == MatchPolicy::Wildcard;
+            if let Some(session) = self.conns.session_mut(who.conn) {
+                session.wildcards += u32::from(is_wildcard);
+            }
             self.tell_owner(realm, (id, slot), (who.session, true), fx);
         }
         if let Some(session) = self.conns.session_mut(who.conn) {
@@ -329,6 +345,12 @@ impl Router {
         if let Some(subscription) = broker.subscriptions.slot_mut(slot)
             && subscription.subscribers.remove(conn)
         {
+            let is_wildcard = subscription.key.policy == MatchPolicy::Wildcard;
+            // Nothing is left to count where the session has ended.
+            let still = self.conns.session_mut(conn).filter(|still| still.id == session);
+            if let Some(still) = still {
+                still.wildcards -= u32::from(is_wildcard);
+            }
             self.tell_owner(realm, (id, slot), (session, false), fx);
         }
         self.drop_if_unused(realm, slot, session, fx);

@@ -13,6 +13,7 @@ use crate::effect::Effects;
 use crate::error_uri as uri;
 use crate::ids::{ConnKey, RegistrationId, RequestId, SessionRef, ShardId};
 use crate::message::{Message, Register, Registered, RequestKind, Unregister, Unregistered};
+use crate::options::MatchPolicy;
 use crate::peer::{Grant, Key, PeerMessage, RegisterRequest, Revocation, Token};
 use crate::router::{Pending, PendingRegister, Refusal, Router, invalid_uri};
 use crate::session::Session;
@@ -62,7 +63,7 @@ impl Router {
                 "this realm discloses nobody",
             ));
         }
-        self.check_registration_limits(session, &register.procedure)?;
+        self.check_registration_limits(session, policy, &register.procedure)?;
         let callee = Callee {
             session: self.session_ref(conn, session),
             features: session.features,
@@ -81,11 +82,19 @@ impl Router {
         )))
     }
 
-    fn check_registration_limits(&self, session: &Session, procedure: &str) -> Result<(), Refusal> {
+    fn check_registration_limits(
+        &self,
+        session: &Session,
+        policy: MatchPolicy,
+        procedure: &str,
+    ) -> Result<(), Refusal> {
         let limits = &self.config.limits;
+        let most_wildcards = limits.wildcard_registrations;
         let (most, most_bytes) = (limits.registrations, limits.registration_bytes);
         let message = if session.serving.len() >= most {
             format!("a session may have {most} registrations")
+        } else if policy == MatchPolicy::Wildcard && session.serving.wildcards() >= most_wildcards {
+            format!("a session may have {most_wildcards} wildcard registrations")
         } else if session.serving.uri_bytes() + procedure.len() > most_bytes {
             format!("the URIs of a session's registrations may have {most_bytes} bytes")
         } else {

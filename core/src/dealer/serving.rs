@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::Incarnation;
 use crate::ids::RegistrationId;
+use crate::options::MatchPolicy;
 use crate::pattern::PatternMap;
 use crate::peer::{Key, Token};
 
@@ -19,6 +20,8 @@ struct Inner {
     asked: Option<Box<Asked>>,
     /// Of the URIs of all of both.
     uri_bytes: usize,
+    /// How many of both are for wildcards.
+    wildcards: usize,
 }
 
 /// The REGISTERs that wait for their grant.
@@ -47,6 +50,11 @@ impl Serving {
         self.0.as_ref().map_or(0, |inner| inner.uri_bytes)
     }
 
+    /// How many of them are wildcards.
+    pub(crate) fn wildcards(&self) -> usize {
+        self.0.as_ref().map_or(0, |inner| inner.wildcards)
+    }
+
     pub(crate) fn get(&self, id: RegistrationId) -> Option<&Registration> {
         self.0.as_ref()?.held.get(&id)
     }
@@ -55,6 +63,7 @@ impl Serving {
     pub(super) fn ask(&mut self, key: &Key, token: Token, hasher: &RandomState) {
         let inner = self.inner(hasher);
         inner.uri_bytes += key.uri.len();
+        inner.wildcards += wildcards(key);
         let asked = inner.asked.get_or_insert_with(|| {
             Box::new(Asked {
                 by_key: PatternMap::new(hasher.clone()),
@@ -90,6 +99,7 @@ impl Serving {
         }
         asked.count -= gone;
         inner.uri_bytes -= gone * key.uri.len();
+        inner.wildcards -= gone * wildcards(key);
         if asked.count == 0 {
             inner.asked = None;
         }
@@ -119,8 +129,10 @@ impl Serving {
     pub(super) fn insert(&mut self, id: RegistrationId, registration: Registration, hasher: &RandomState) {
         let inner = self.inner(hasher);
         inner.uri_bytes += registration.key.uri.len();
+        inner.wildcards += wildcards(&registration.key);
         if let Some(before) = inner.held.insert(id, registration) {
             inner.uri_bytes -= before.key.uri.len();
+            inner.wildcards -= wildcards(&before.key);
         }
     }
 
@@ -129,6 +141,7 @@ impl Serving {
         let inner = self.0.as_mut()?;
         let registration = inner.held.remove(&id)?;
         inner.uri_bytes -= registration.key.uri.len();
+        inner.wildcards -= wildcards(&registration.key);
         Some(registration)
     }
 
@@ -149,7 +162,13 @@ impl Serving {
                 held: HashMap::with_hasher(hasher.clone()),
                 asked: None,
                 uri_bytes: 0,
+                wildcards: 0,
             })
         })
     }
+}
+
+/// For how many wildcards a key counts.
+fn wildcards(key: &Key) -> usize {
+    usize::from(key.policy == MatchPolicy::Wildcard)
 }

@@ -3,7 +3,7 @@
 use crosspoint_core::options::MatchPolicy;
 
 use crate::mesh::{ALL_FEATURES, Joining, Mesh, Who, everywhere, where_nobody_is_disclosed};
-use crate::say::{publish, publish_to, subscribe, subscribe_by};
+use crate::say::{publish, publish_to, subscribe, subscribe_by, unsubscribe};
 
 /// A publisher who subscribes as well, and two more subscribers.
 fn three(mesh: &mut Mesh) -> [Who; 3] {
@@ -238,4 +238,56 @@ fn pp_009_pp_010_three_policies_are_three_events_of_one_publication() {
             ]
         );
     });
+}
+
+#[test]
+fn a_session_subscribes_to_so_many_wildcards() {
+    for shards in [1, 2] {
+        println!("{shards} shards");
+        let mut mesh = Mesh::with(shards, |config| config.limits.wildcard_subscriptions = 2);
+        let [one, other] = [(); 2].map(|()| mesh.join());
+        let by = |request, topic| subscribe_by(request, MatchPolicy::Wildcard, topic);
+        let full = |request: u64| format!("ERROR Subscribe {request} crosspoint.error.limit_exceeded");
+        for who in [one, other] {
+            // Others do not count.
+            for request in 1..=3 {
+                mesh.subscribe(
+                    who,
+                    subscribe_by(
+                        request,
+                        MatchPolicy::Prefix,
+                        ["a", "b", "c"][request as usize - 1],
+                    ),
+                );
+            }
+            // Twice the same is one.
+            let first = mesh.subscribe(who, by(4, "a..a"));
+            assert_eq!(mesh.subscribe(who, by(5, "a..a")), first);
+            // What is asked for counts, whoever else is subscribed or asks for it.
+            mesh.tell(who, by(6, "a..b"));
+            mesh.tell(who, by(7, "a..c"));
+            mesh.tell(who, by(8, "a..b"));
+            mesh.settle();
+            let heard = mesh.heard(who);
+            assert!(heard.contains(&full(7)), "{heard:?}");
+            assert!(heard.contains(&"SUBSCRIBED 6".into()), "{heard:?}");
+            for request in 9..=11 {
+                mesh.say(who, unsubscribe(request, first));
+                assert_eq!(mesh.heard(who), [format!("UNSUBSCRIBED {request}")]);
+                assert_eq!(mesh.subscribe(who, by(request, "a..a")), first);
+                mesh.say(who, by(request, "a..c"));
+                assert_eq!(mesh.heard(who), [full(request)]);
+            }
+        }
+        // Nor does what two sessions had count for those that come later.
+        for who in [one, other] {
+            mesh.lose(who);
+        }
+        let late = mesh.join();
+        for (request, topic) in [(1, "a..a"), (2, "a..b")] {
+            mesh.subscribe(late, by(request, topic));
+        }
+        mesh.say(late, by(3, "a..c"));
+        assert_eq!(mesh.heard(late), [full(3)]);
+    }
 }

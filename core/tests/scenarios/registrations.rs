@@ -1,10 +1,11 @@
 //! RE: offering procedures and taking them back.
 
 use crosspoint_core::ids::RegistrationId;
+use crosspoint_core::options::MatchPolicy;
 
 use crate::mesh::{Mesh, everywhere};
 use crate::races::join;
-use crate::say::{call, register, result, unregister};
+use crate::say::{call, register, register_with, result, unregister};
 
 #[test]
 fn re_001_a_registration_has_an_id() {
@@ -127,6 +128,42 @@ fn the_uris_of_a_session_have_so_many_bytes() {
         let heard = mesh.heard(callee);
         assert!(heard.contains(&format!("ERROR Register 11 {FULL}")), "{heard:?}");
         assert!(heard.contains(&"REGISTERED 10".into()), "{heard:?}");
+    }
+}
+
+#[test]
+fn a_session_has_so_many_wildcards() {
+    let limit = |config: &mut crosspoint_core::config::RouterConfig| config.limits.wildcard_registrations = 2;
+    for shards in [1, 2] {
+        let mut mesh = Mesh::with(shards, limit);
+        let callee = mesh.join();
+        let wildcard = |request, procedure| {
+            register_with(request, procedure, |options| {
+                options.match_policy = Some(MatchPolicy::Wildcard);
+            })
+        };
+        // Others do not count.
+        for (request, procedure) in [(1, "a"), (2, "b"), (3, "c")] {
+            mesh.register(callee, register(request, procedure));
+        }
+        let first = mesh.register(callee, wildcard(4, "a..a"));
+        // What is asked for counts.
+        mesh.tell(callee, wildcard(5, "a..b"));
+        mesh.tell(callee, wildcard(6, "a..c"));
+        mesh.settle();
+        let mut heard = mesh.heard(callee);
+        heard.sort();
+        assert_eq!(heard, [format!("ERROR Register 6 {FULL}"), "REGISTERED 5".into()]);
+        mesh.say(callee, unregister(7, first));
+        for request in [8, 9] {
+            mesh.say(callee, wildcard(request, "a..a"));
+        }
+        let expected = [
+            "UNREGISTERED 7".to_owned(),
+            "REGISTERED 8".to_owned(),
+            format!("ERROR Register 9 {FULL}"),
+        ];
+        assert_eq!(mesh.heard(callee), expected);
     }
 }
 

@@ -61,8 +61,12 @@ pub struct Limits {
     pub uri_length: usize,
     /// Most subscriptions of a session.
     pub subscriptions_per_session: usize,
+    /// Most of them that are wildcards.
+    pub wildcard_subscriptions_per_session: usize,
     /// Most registrations of a session.
     pub registrations_per_session: usize,
+    /// Most of them that are wildcards.
+    pub wildcard_registrations_per_session: usize,
     /// Most bytes of the URIs of a session's registrations.
     pub registration_bytes_per_session: usize,
     /// Most calls of a session that wait for an answer.
@@ -87,7 +91,9 @@ impl Default for Limits {
             nesting_depth: 64,
             uri_length: 1024,
             subscriptions_per_session: 100_000,
+            wildcard_subscriptions_per_session: 5_000,
             registrations_per_session: 100_000,
+            wildcard_registrations_per_session: 5_000,
             registration_bytes_per_session: 16 << 20,
             pending_calls_per_session: 10_000,
             call_bytes_per_session: 16 << 20,

@@ -292,10 +292,20 @@ fn limits(field: &Field<'_>) -> Option<Limits> {
             defaults.subscriptions_per_session,
             |field| count(field, "a number of subscriptions", 1, 10_000_000),
         ),
+        wildcard_subscriptions_per_session: section.or(
+            "wildcard_subscriptions_per_session",
+            defaults.wildcard_subscriptions_per_session,
+            |field| count(field, "a number of subscriptions", 0, 10_000_000),
+        ),
         registrations_per_session: section.or(
             "registrations_per_session",
             defaults.registrations_per_session,
             |field| count(field, "a number of registrations", 1, 10_000_000),
+        ),
+        wildcard_registrations_per_session: section.or(
+            "wildcard_registrations_per_session",
+            defaults.wildcard_registrations_per_session,
+            |field| count(field, "a number of registrations", 0, 10_000_000),
         ),
         registration_bytes_per_session: section.or(
             "registration_bytes_per_session",

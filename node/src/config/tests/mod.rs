@@ -30,6 +30,7 @@ fn good() -> Value {
             "options": {"title": "router", "cpu_affinity": [0, 1], "shards": 2, "spin_us": 70},
             "limits": {
                 "nesting_depth": 32, "uri_length": 255, "subscriptions_per_session": 10,
+                "wildcard_subscriptions_per_session": 7, "wildcard_registrations_per_session": 0,
                 "registrations_per_session": 11, "registration_bytes_per_session": 1025, "pending_calls_per_session": 12, "call_bytes_per_session": 2048,
                 "testaments_per_session": 13, "testament_bytes_per_session": 14, "outbox_bytes": 65536,
                 "slow_consumer": "drop", "handshake_timeout": 5000
