@@ -28,6 +28,7 @@ pub mod peer;
 pub mod router;
 pub mod session;
 pub mod session_id;
+mod session_index;
 mod small_set;
 mod table;
 pub mod time;

@@ -19,6 +19,7 @@ use crate::ids::{
 use crate::lazy_map::LazyMap;
 use crate::meta::{Asking, Testaments};
 use crate::peer::Invoke;
+use crate::session_index::SessionIndex;
 use crate::small_set::SmallSet;
 use crate::table::Table;
 use crate::time::Time;
@@ -277,6 +278,7 @@ pub(crate) struct Conns {
     table: Table<Conn>,
     /// Open sessions by id, from the first time that somebody looks for one.
     by_id: Option<HashMap<SessionId, ConnKey>>,
+    index: SessionIndex,
 }
 
 impl Conns {
@@ -313,11 +315,18 @@ impl Conns {
     }
 
     /// All open sessions with their connections.
-    pub(crate) fn open(&self) -> impl Iterator<Item = (ConnKey, &Session)> {
-        self.table.all().filter_map(|((slot, generation), conn)| {
-            let session = conn.session()?;
-            Some((ConnKey { slot, generation }, session))
-        })
+    fn open(&self) -> impl Iterator<Item = (ConnKey, &Session)> {
+        open(&self.table)
+    }
+
+    /// The open sessions of a realm that have this role.
+    pub(crate) fn of_role(&mut self, key: (RealmId, usize), hasher: &RandomState) -> &[ConnKey] {
+        self.index.of_role(key, open(&self.table), hasher)
+    }
+
+    /// The open sessions of a realm that have this authid, and few others perhaps.
+    pub(crate) fn of_authid(&mut self, key: (RealmId, &str), hasher: &RandomState) -> &[ConnKey] {
+        self.index.of_authid(key, open(&self.table), hasher)
     }
 
     /// The connection of the open session of this id. The first time takes one look at all sessions.
@@ -335,6 +344,7 @@ impl Conns {
         if let Some(by_id) = &mut self.by_id {
             by_id.insert(session.id, key);
         }
+        self.index.begins(key, &session);
         if let Some(conn) = self.get_mut(key) {
             conn.state = State::Established(Box::new(session));
         }
@@ -351,6 +361,7 @@ impl Conns {
         if let Some(by_id) = &mut self.by_id {
             by_id.remove(&session.id);
         }
+        self.index.ends(key, &session);
         Some(session)
     }
 
@@ -374,6 +385,14 @@ impl Conns {
     }
 }
 
+/// All open sessions with their connections.
+fn open(table: &Table<Conn>) -> impl Iterator<Item = (ConnKey, &Session)> {
+    table.all().filter_map(|((slot, generation), conn)| {
+        let session = conn.session()?;
+        Some((ConnKey { slot, generation }, session))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -386,5 +405,33 @@ mod tests {
             sizes.0 <= 160 && sizes.1 <= 24 && sizes.2 <= 64,
             "{sizes:?} bytes"
         );
+    }
+
+    #[test]
+    fn a_session_that_ended_is_found_by_nothing() {
+        let hasher = RandomState::with_seeds(1, 2, 3, 4);
+        let (realm, mut conns) = (RealmId(0), Conns::default());
+        let identity = Identity {
+            authid: "one".into(),
+            authrole: "user".into(),
+        };
+        let session = Session::new(
+            SessionId(1),
+            realm,
+            (0, Arc::new(identity)),
+            ClientFeatures::default(),
+        );
+        let conn = conns.insert(Conn {
+            access: Arc::new(Access::default()),
+            state: State::Closed,
+        });
+        conns.establish(conn, session);
+        assert_eq!(conns.find(SessionId(1), &hasher), Some(conn));
+        assert_eq!(conns.of_role((realm, 0), &hasher), [conn]);
+        assert_eq!(conns.of_authid((realm, "one"), &hasher), [conn]);
+        conns.take_session(conn, Time::default());
+        assert_eq!(conns.find(SessionId(1), &hasher), None);
+        assert_eq!(conns.of_role((realm, 0), &hasher), []);
+        assert_eq!(conns.of_authid((realm, "one"), &hasher), []);
     }
 }

@@ -1,5 +1,7 @@
 //! Meta procedures about sessions (specification, "Session Meta API").
 
+use std::sync::Arc;
+
 use ahash::HashSet;
 
 use super::arguments::expected;
@@ -86,22 +88,27 @@ impl Router {
         Answer::Count(count.map(|(_, count)| u64::from(*count)).sum())
     }
 
-    pub(super) fn list_sessions(&self, realm: RealmId, roles: Option<&[bool]>) -> Answer {
-        if self.count_sessions(realm, roles) == Answer::Count(0) {
-            // No walk over all connections for nothing.
-            return Answer::Ids(Vec::new());
-        }
-        let is_wanted =
-            |session: &&Session| session.realm == realm && roles.is_none_or(|roles| roles[session.role()]);
-        let sessions = self.conns.sessions().filter(is_wanted);
-        Answer::Ids(sessions.map(|session| session.id.0).collect())
+    pub(super) fn list_sessions(&mut self, realm: RealmId, roles: Option<&[bool]>) -> Answer {
+        let is_wanted = |role: usize| roles.is_none_or(|roles| roles[role]);
+        let conns = self.with_roles(realm, is_wanted);
+        Answer::Ids(self.ids_of(&conns))
     }
 
-    /// Whether a session of the realm has this role.
-    fn has_sessions_of(&self, realm: RealmId, role: &str) -> bool {
-        let roles = self.realm_config(realm).roles.iter();
-        let mut counts = roles.zip(&self.realms[realm.0 as usize].sessions);
-        counts.any(|(found, count)| &**found.name() == role && *count > 0)
+    /// The open sessions of a realm whose roles, by their places in its configuration, `is_wanted` says yes to.
+    fn with_roles(&mut self, realm: RealmId, is_wanted: impl Fn(usize) -> bool) -> Vec<ConnKey> {
+        let counts = &self.realms[realm.0 as usize].sessions;
+        let mut found = Vec::new();
+        for (role, count) in counts.iter().enumerate() {
+            if *count > 0 && is_wanted(role) {
+                found.extend_from_slice(self.conns.of_role((realm, role), &self.hasher));
+            }
+        }
+        found
+    }
+
+    fn ids_of(&self, conns: &[ConnKey]) -> Vec<u64> {
+        let sessions = conns.iter().filter_map(|conn| self.conns.session(*conn));
+        sessions.map(|session| session.id.0).collect()
     }
 
     pub(super) fn tell_session(&mut self, realm: RealmId, id: SessionId) -> Answer {
@@ -112,24 +119,26 @@ impl Router {
     }
 
     pub(super) fn kill_sessions(&mut self, realm: RealmId, kill: &Kill, fx: &mut Effects) -> Answer {
-        let victims: Vec<ConnKey> = match &kill.victims {
+        let mut victims: Vec<ConnKey> = match &kill.victims {
             Victims::Session(id) => match self.session_here(realm, *id) {
                 Some((conn, _)) => vec![conn],
                 None => return Answer::Nothing,
             },
-            Victims::Authrole(name) if !self.has_sessions_of(realm, name) => Vec::new(),
-            victims => {
-                let is_victim = |session: &Session| {
-                    session.realm == realm && session.id != kill.except && is_among(session, victims)
-                };
-                let sessions = self.conns.open();
-                sessions
-                    .filter_map(|(conn, session)| is_victim(session).then_some(conn))
-                    .collect()
+            Victims::Authid(authid) => self.conns.of_authid((realm, authid), &self.hasher).to_vec(),
+            Victims::Authrole(name) => {
+                let config = Arc::clone(&self.config);
+                let roles = &config.realms[realm.0 as usize].roles;
+                self.with_roles(realm, |role| roles[role].name() == name)
             }
+            Victims::All => self.with_roles(realm, |_| true),
         };
-        let ids = victims.iter().filter_map(|conn| self.conns.session(*conn));
-        let ids = ids.map(|session| session.id.0).collect();
+        let is_victim = |session: &Session| {
+            session.realm == realm && session.id != kill.except && is_among(session, &kill.victims)
+        };
+        victims.retain(|conn| self.conns.session(*conn).is_some_and(is_victim));
+        // In an order that does not depend on what was asked before.
+        victims.sort_unstable();
+        let ids = self.ids_of(&victims);
         // The specification wants no meta events of a realm that is emptied, and no testaments.
         let quiet = matches!(kill.victims, Victims::All);
         for conn in victims {

@@ -2,7 +2,7 @@
 
 use crosspoint_core::ids::SessionId;
 
-use crate::mesh::{Mesh, Who, everywhere};
+use crate::mesh::{Mesh, Who, realm};
 use crate::meta::{ask, join, sorted};
 use crate::say::call;
 
@@ -75,28 +75,58 @@ fn questions_that_wait_hold_so_many_bytes() {
 
 #[test]
 fn ms_014_whoever_left_before_the_right_sessions_are_listed_and_killed() {
-    everywhere(|mut mesh| {
-        let asks = join(&mut mesh, 0, "root", "admin");
-        let all: Vec<Who> = (0..8)
-            .map(|place| join(&mut mesh, 0, if place % 2 == 0 { "even" } else { "odd" }, "user"))
-            .collect();
-        for gone in [0, 5, 7] {
-            mesh.lose(all[gone]);
-        }
-        let later = join(&mut mesh, 0, "even", "user");
-        let of = |mesh: &Mesh, places: &[usize]| places.iter().map(|place| mesh.id(all[*place])).collect();
-        let mut users: Vec<SessionId> = of(&mesh, &[1, 2, 3, 4, 6]);
-        users.push(mesh.id(later));
-        let listed = ask(&mut mesh, asks, "wamp.session.list", r#"[["user"]]"#);
-        assert_eq!(listed, sorted(users));
-        let mut even: Vec<SessionId> = of(&mesh, &[2, 4, 6]);
-        even.push(mesh.id(later));
-        let killed = ask(&mut mesh, asks, "wamp.session.kill_by_authid", r#"["even"]"#);
-        assert_eq!(killed, sorted(even));
-        let killed = ask(&mut mesh, asks, "wamp.session.kill_by_authrole", r#"["user"]"#);
-        assert_eq!(killed, "RESULT 1 [2]");
-        assert_eq!(ask(&mut mesh, asks, "wamp.session.count", "[]"), "RESULT 1 [1]");
+    in_two_realms(|mesh| listed_and_killed(mesh, &[]));
+    // Also where somebody has asked before, for what there is and for what there is not.
+    in_two_realms(|mesh| {
+        let before = [
+            ("wamp.session.list", r#"[["user"]]"#),
+            ("wamp.session.list", "[]"),
+            ("wamp.session.kill_by_authid", r#"["nobody"]"#),
+        ];
+        listed_and_killed(mesh, &before);
     });
+}
+
+fn listed_and_killed(mut mesh: Mesh, before: &[(&'static str, &str)]) {
+    let asks = join(&mut mesh, 0, "root", "admin");
+    let elsewhere = mesh.join_in("realm2");
+    for (procedure, args) in before {
+        assert!(ask(&mut mesh, asks, procedure, args).starts_with("RESULT"));
+    }
+    let all: Vec<Who> = (0..8)
+        .map(|place| join(&mut mesh, 0, if place % 2 == 0 { "even" } else { "odd" }, "user"))
+        .collect();
+    for gone in [0, 5, 7] {
+        mesh.lose(all[gone]);
+    }
+    let later = join(&mut mesh, 0, "even", "user");
+    let of = |mesh: &Mesh, places: &[usize]| places.iter().map(|place| mesh.id(all[*place])).collect();
+    let mut users: Vec<SessionId> = of(&mesh, &[1, 2, 3, 4, 6]);
+    users.push(mesh.id(later));
+    let listed = ask(&mut mesh, asks, "wamp.session.list", r#"[["user"]]"#);
+    assert_eq!(listed, sorted(users));
+    let mut even: Vec<SessionId> = of(&mesh, &[2, 4, 6]);
+    even.push(mesh.id(later));
+    let killed = ask(&mut mesh, asks, "wamp.session.kill_by_authid", r#"["even"]"#);
+    assert_eq!(killed, sorted(even));
+    let killed = ask(&mut mesh, asks, "wamp.session.kill_by_authrole", r#"["user"]"#);
+    assert_eq!(killed, "RESULT 1 [2]");
+    assert_eq!(ask(&mut mesh, asks, "wamp.session.count", "[]"), "RESULT 1 [1]");
+    let me = vec![mesh.id(asks)];
+    assert_eq!(ask(&mut mesh, asks, "wamp.session.list", "[]"), sorted(me));
+    assert_eq!(
+        ask(&mut mesh, elsewhere, "wamp.session.kill_all", "[]"),
+        "RESULT 1 [0]"
+    );
+    assert!(!mesh.is_closed(asks) && !mesh.is_closed(elsewhere));
+}
+
+/// Runs a scenario on one shard and on two, of routers with one more realm.
+fn in_two_realms(scenario: impl Fn(Mesh)) {
+    for shards in [1, 2] {
+        println!("{shards} shards");
+        scenario(Mesh::with(shards, |config| config.realms.push(realm("realm2"))));
+    }
 }
 
 /// Questions wait with what they ask for.
