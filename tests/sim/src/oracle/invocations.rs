@@ -231,11 +231,12 @@ impl Oracle {
         let is_without_room = reason == Some(uri::LIMIT_EXCEEDED) && self.keeps_little();
         let call = found!(self.calls.get_mut(&token), "a call is known", "{token}");
         let mode = interrupt.options.get("mode").and_then(|mode| mode.as_str());
-        if is_without_room && call.parts.are_several() {
-            // A further part of it cannot wait for the callee.
-            call.stop.get_or_insert(CancelMode::KillNoWait);
-        }
-        let stop = call.stop.map(|stop| stop.name());
+        let stop = if is_without_room && call.parts.are_several() {
+            // A further part of it cannot wait for the callee, whatever its caller has said meanwhile.
+            Some(CancelMode::KillNoWait.name())
+        } else {
+            call.stop.map(|stop| stop.name())
+        };
         let invoked = found!(
             call.invoked
                 .as_mut()
