@@ -394,8 +394,18 @@ fn open(table: &Table<Conn>) -> impl Iterator<Item = (ConnKey, &Session)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A session in the first realm whose authid is "one", of the role of this number.
+    pub(crate) fn session_of(role: usize) -> Session {
+        let identity = Identity {
+            authid: "one".into(),
+            authrole: "user".into(),
+        };
+        let identity = (role, Arc::new(identity));
+        Session::new(SessionId(1), RealmId(0), identity, ClientFeatures::default())
+    }
 
     /// What every session costs for as long as it lives, beside its identity. It grows with millions of sessions.
     #[test]
@@ -411,16 +421,7 @@ mod tests {
     fn a_session_that_ended_is_found_by_nothing() {
         let hasher = RandomState::with_seeds(1, 2, 3, 4);
         let (realm, mut conns) = (RealmId(0), Conns::default());
-        let identity = Identity {
-            authid: "one".into(),
-            authrole: "user".into(),
-        };
-        let session = Session::new(
-            SessionId(1),
-            realm,
-            (0, Arc::new(identity)),
-            ClientFeatures::default(),
-        );
+        let session = session_of(0);
         let conn = conns.insert(Conn {
             access: Arc::new(Access::default()),
             state: State::Closed,

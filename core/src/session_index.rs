@@ -108,12 +108,8 @@ fn authid(session: &Session) -> (RealmId, &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::features::ClientFeatures;
-    use crate::ids::SessionId;
-    use crate::session::Identity;
+    use crate::session::tests::session_of;
 
     /// Whoever asks for few of many has few looked at.
     #[test]
@@ -131,16 +127,7 @@ mod tests {
         let mut index = SessionIndex::default();
         assert_eq!(index.of_role((realm, 1), nobody(), &hasher), []);
         assert_eq!(index.of_authid((realm, "one"), nobody(), &hasher), []);
-        let identity = Identity {
-            authid: "one".into(),
-            authrole: "user".into(),
-        };
-        let session = Session::new(
-            SessionId(1),
-            realm,
-            (1, Arc::new(identity)),
-            ClientFeatures::default(),
-        );
+        let session = session_of(1);
         index.begins(conn, &session);
         assert_eq!(index.of_role((realm, 1), never(), &hasher), [conn]);
         assert_eq!(index.of_role((realm, 0), never(), &hasher), []);

@@ -47,14 +47,7 @@ fn requests_are_handed_off_with_all_that_was_read() {
 
 #[test]
 fn connections_that_were_handed_off_count() {
-    let (sender, handed) = channel::<Handoff>();
-    let mut spec = spec(1);
-    spec.listeners[0].max_connections = 1;
-    spec.handoff = Some(Arc::new(move |handoff| sender.send(handoff).unwrap()));
-    let server = Server::start(spec);
-    let mut client = server.connect();
-    client.write_all(REQUEST).unwrap();
-    let handoff = handed.recv_timeout(PATIENCE).unwrap();
+    let (server, mut client, handoff, handed) = handed_off();
     assert!(server.answer(REQUEST).starts_with("HTTP/1.1 503 "));
     drop(handoff);
     assert_eq!(read_to_end(&mut client), b"");

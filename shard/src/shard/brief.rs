@@ -1,13 +1,23 @@
 //! What a peer is told that takes very short messages only.
 
 use crosspoint_core::error_uri;
-use crosspoint_core::message::{Abort, Error, Goodbye, Message, Unregistered, Unsubscribed};
+use crosspoint_core::message::{Abort, Error, Goodbye, Message, Unregistered, Unsubscribed, Welcome};
 use crosspoint_core::payload::Payload;
-use crosspoint_core::value::Dict;
+use crosspoint_core::value::{Dict, Value};
 
 /// `message` without what its receiver can do without; `None` where nothing is left to leave out.
 pub(super) fn shorter(message: &Message) -> Option<Message> {
     Some(match message {
+        Message::Welcome(Welcome { session, details }) => {
+            let kept = brief(details);
+            if kept == *details {
+                return None;
+            }
+            Message::Welcome(Welcome {
+                session: *session,
+                details: kept,
+            })
+        }
         Message::Abort(abort) if !abort.details.is_empty() => Message::Abort(Abort {
             details: Dict::new(),
             reason: abort.reason.clone(),
@@ -45,4 +55,22 @@ fn without_reason(details: &Dict) -> Option<Dict> {
     details.get("reason")?;
     let kept = details.0.iter().filter(|(key, _)| key != "reason");
     Some(Dict(kept.cloned().collect()))
+}
+
+/// WELCOME.Details with no more than who the session is, and roles without their features.
+fn brief(details: &Dict) -> Dict {
+    const KEPT: [&str; 5] = ["roles", "authid", "authrole", "authmethod", "authprovider"];
+    let kept = details.0.iter().filter(|(key, _)| KEPT.contains(&&**key));
+    let shorten = |value: &Value| match value {
+        Value::Dict(roles) => {
+            let roles = roles.0.iter();
+            Value::Dict(Dict(
+                roles
+                    .map(|(role, _)| (role.clone(), Dict::new().into()))
+                    .collect(),
+            ))
+        }
+        other => other.clone(),
+    };
+    Dict(kept.map(|(key, value)| (key.clone(), shorten(value))).collect())
 }

@@ -393,6 +393,8 @@ impl Shard {
             self.apply(&mut effects);
         }
         self.effects = effects;
+        self.translations.clear();
+        self.deflaters.begin_step();
         self.replan();
     }
 
@@ -417,7 +419,5 @@ impl Shard {
             self.counters.retained_evicted.add(effects.evicted);
         }
         effects.clear();
-        self.translations.clear();
-        self.deflaters.begin_step();
     }
 }

@@ -7,11 +7,10 @@ use crosspoint_codec::frame::{Framing, websocket};
 use crosspoint_core::dealer::Undelivered;
 use crosspoint_core::effect::Close;
 use crosspoint_core::error_uri;
-use crosspoint_core::ids::ConnKey;
-use crosspoint_core::ids::RequestId;
-use crosspoint_core::message::{Abort, Error, Event, Invocation, Message, RequestKind, Welcome};
+use crosspoint_core::ids::{ConnKey, RequestId};
+use crosspoint_core::message::{Abort, Error, Event, Invocation, Message, RequestKind};
 use crosspoint_core::payload::Payload;
-use crosspoint_core::value::{Dict, Value};
+use crosspoint_core::value::Dict;
 
 use super::Shard;
 use super::brief::shorter;
@@ -116,29 +115,20 @@ impl Shard {
                 self.counters.replies_too_large.one();
                 self.refuse_invocation(to, *request, error_uri::PAYLOAD_SIZE_EXCEEDED);
             }
-            Message::Welcome(welcome) => self.welcome_briefly(to, welcome),
             _ => match shorter(message) {
                 Some(shorter) => self.send(to, &shorter),
-                None => self.counters.dropped_large.one(),
+                None => {
+                    self.counters.dropped_large.one();
+                    if let Message::Welcome(_) = message {
+                        self.turn_away(to);
+                    }
+                }
             },
         }
     }
 
-    /// A peer that takes very short messages only is welcomed without what it can do without; one that takes
-    /// not even that is turned away, since it would wait forever.
-    fn welcome_briefly(&mut self, to: ConnKey, welcome: &Welcome) {
-        let brief = brief(&welcome.details);
-        if brief != welcome.details {
-            let session = welcome.session;
-            return self.send(
-                to,
-                &Message::Welcome(Welcome {
-                    session,
-                    details: brief,
-                }),
-            );
-        }
-        self.counters.dropped_large.one();
+    /// A peer that takes not even the shortest WELCOME would wait for ever.
+    fn turn_away(&mut self, to: ConnKey) {
         let reason = error_uri::PAYLOAD_SIZE_EXCEEDED.into();
         self.send(
             to,
@@ -264,24 +254,6 @@ impl Shard {
             .get_mut(conn)
             .filter(|connection| connection.phase == Phase::Open)
     }
-}
-
-/// WELCOME.Details with no more than who the session is, and roles without their features.
-fn brief(details: &Dict) -> Dict {
-    const KEPT: [&str; 5] = ["roles", "authid", "authrole", "authmethod", "authprovider"];
-    let kept = details.0.iter().filter(|(key, _)| KEPT.contains(&&**key));
-    let shorten = |value: &Value| match value {
-        Value::Dict(roles) => {
-            let roles = roles.0.iter();
-            Value::Dict(Dict(
-                roles
-                    .map(|(role, _)| (role.clone(), Dict::new().into()))
-                    .collect(),
-            ))
-        }
-        other => other.clone(),
-    };
-    Dict(kept.map(|(key, value)| (key.clone(), shorten(value))).collect())
 }
 
 fn websocket_close(reason: Close) -> Bytes {
